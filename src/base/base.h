@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* base: status and error, memory, strings, files, random numbers. Knows nothing of tensors. */
+#ifndef RIN_BASE_H
+#define RIN_BASE_H
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "rin.h"
+
+#if defined(__GNUC__)
+#define RIN_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define RIN_CHECKED __attribute__((warn_unused_result))
+#else
+#define RIN_PRINTF(fmt, args)
+#define RIN_CHECKED
+#endif
+
+#define RIN_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define RIN_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define RIN_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* ---- errors ---- */
+
+/* Records code and message in error (may be NULL) and returns code. */
+rin_status rin_error_set(rin_error *error, rin_status code, const char *format, ...) RIN_PRINTF(3, 4);
+
+/* Puts "text: " before the message already in error and returns its code. */
+rin_status rin_error_prefix(rin_error *error, rin_status code, const char *format, ...) RIN_PRINTF(3, 4);
+
+/* Where remarks go; passed by value. */
+typedef struct rin_log {
+    rin_log_fn fn; /* may be NULL */
+    void *user;
+} rin_log;
+
+void rin_log_write(rin_log log, rin_log_level level, const char *format, ...) RIN_PRINTF(3, 4);
+
+/* ---- memory: every allocation of the library goes through these ---- */
+
+/* n * size bytes, zeroed. NULL and an error when the product overflows or memory is out. n = 0 gives one byte. */
+void *rin_calloc(size_t n, size_t size, rin_error *error) RIN_CHECKED;
+/* Resizes to n * size bytes; on failure old stays valid and NULL is returned. New bytes are not initialised. */
+void *rin_realloc(void *old, size_t n, size_t size, rin_error *error) RIN_CHECKED;
+char *rin_strdup(const char *text, rin_error *error) RIN_CHECKED;
+void rin_free(void *memory);
+
+#define RIN_ALIGNMENT 64
+/* Zeroed bytes aligned to RIN_ALIGNMENT, in huge pages where large and possible. Freed by rin_free_aligned. */
+void *rin_alloc_aligned(size_t bytes, rin_error *error) RIN_CHECKED;
+void rin_free_aligned(void *memory);
+
+/* ---- growing text ---- */
+
+typedef struct rin_text {
+    char *chars; /* NUL-terminated once anything was added; NULL before */
+    size_t length, capacity;
+    bool failed; /* an allocation failed: later calls do nothing */
+} rin_text;
+
+void rin_text_add(rin_text *text, const char *format, ...) RIN_PRINTF(2, 3);
+/* Hands the characters to the caller (rin_free); fails when any addition failed. */
+rin_status rin_text_take(rin_text *text, char **out, rin_error *error) RIN_CHECKED;
+void rin_text_clear(rin_text *text);
+
+/* ---- files ---- */
+
+/* Whole file with a NUL after its last byte; refuses more than max_bytes. *bytes must be freed by rin_free. */
+rin_status rin_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n_bytes, rin_error *error) RIN_CHECKED;
+bool rin_path_exists(const char *path);
+bool rin_path_is_dir(const char *path);
+/* Creates a folder and its parents; existing ones are fine. */
+rin_status rin_dir_create(const char *path, rin_error *error) RIN_CHECKED;
+/* Joins two path parts into a new string (rin_free). NULL when out of memory. */
+char *rin_path_join(const char *left, const char *right, rin_error *error) RIN_CHECKED;
+
+/* A file that appears under its name only when complete: temporary name, sync, rename, sync of the folder. */
+typedef struct rin_atomic_file {
+    FILE *stream; /* NULL when closed */
+    char *path, *temporary;
+} rin_atomic_file;
+
+rin_status rin_atomic_open(rin_atomic_file *file, const char *path, rin_error *error) RIN_CHECKED;
+rin_status rin_atomic_write(rin_atomic_file *file, const void *bytes, size_t n, rin_error *error) RIN_CHECKED;
+rin_status rin_atomic_commit(rin_atomic_file *file, rin_error *error) RIN_CHECKED;
+/* Removes the temporary file; does nothing after commit. */
+void rin_atomic_abort(rin_atomic_file *file);
+rin_status rin_file_write(const char *path, const void *bytes, size_t n, rin_error *error) RIN_CHECKED; /* atomic */
+
+/* ---- time ---- */
+
+double rin_clock_seconds(void); /* monotonic */
+
+/* ---- random numbers: Philox4x32-10 (Salmon et al., SC 2011), a pure function of (key, counter) ---- */
+
+/* The counter words are (element, stream, step low, step high); the key is the seed. */
+typedef struct rin_random_key {
+    uint64_t seed, step;
+    uint32_t stream; /* which use of random numbers: a graph node, the shuffle, the flips, ... */
+} rin_random_key;
+
+static inline void rin_philox(rin_random_key key, uint32_t block, uint32_t out[4]) {
+    uint32_t k0 = (uint32_t)key.seed, k1 = (uint32_t)(key.seed >> 32);
+    uint32_t c0 = block, c1 = key.stream, c2 = (uint32_t)key.step, c3 = (uint32_t)(key.step >> 32);
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+        uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, n2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
+        c0 = n0;
+        c2 = n2;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
+}
+
+/* Uniform in [0, 1) with 24 bits. */
+static inline float rin_uniform_from_bits(uint32_t bits) {
+    return (float)(bits >> 8) * 0x1p-24f;
+}
+
+/* 64-bit element numbers: the upper half is folded into the stream's step, so big tensors do not repeat. */
+uint32_t rin_random_u32(rin_random_key key, uint64_t element);
+float rin_random_uniform(rin_random_key key, uint64_t element);
+/* Standard normal by Box-Muller: elements 2i and 2i+1 of a block share one pair of uniforms. */
+float rin_random_normal(rin_random_key key, uint64_t element);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "base/base.h"
+
+/* Four 32-bit numbers a block, 2^32 blocks a counter: elements beyond 2^34 move on to another key. */
+static uint32_t block_of(rin_random_key *key, uint64_t element) {
+    key->seed += (element >> 34) * 0x9E3779B97F4A7C15u;
+    return (uint32_t)(element >> 2);
+}
+
+uint32_t rin_random_u32(rin_random_key key, uint64_t element) {
+    uint32_t bits[4];
+    uint32_t block = block_of(&key, element);
+    rin_philox(key, block, bits);
+    return bits[element & 3];
+}
+
+float rin_random_uniform(rin_random_key key, uint64_t element) {
+    return rin_uniform_from_bits(rin_random_u32(key, element));
+}
+
+float rin_random_normal(rin_random_key key, uint64_t element) {
+    uint32_t bits[4];
+    uint32_t block = block_of(&key, element);
+    rin_philox(key, block, bits);
+    const uint32_t *pair = bits + (element & 2);
+    float radius = sqrtf(-2.0f * logf(((float)(pair[0] >> 8) + 0.5f) * 0x1p-24f));
+    float angle = 6.28318530717958648f * rin_uniform_from_bits(pair[1]);
+    return radius * (element & 1 ? sinf(angle) : cosf(angle));
+}
