@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* backend: who executes a planned list. A short table of functions; memory and kernels belong to the backend. */
+#ifndef RIN_BACKEND_H
+#define RIN_BACKEND_H
+
+#include "graph/graph.h"
+
+/* ---- what a run is given ---- */
+
+/* Everything of a step that is not a tensor. */
+typedef struct rin_step {
+    uint64_t seed, step;     /* keys of the step's random numbers; step counts from 0 */
+    uint64_t first_example;  /* number, in the step's whole batch, of this run's first example */
+    uint32_t part;           /* accumulation part: from the second on, parameter gradients are added up */
+    double gradient_scale;   /* multiplies the loss gradient: 1 / parts */
+    double learning_rate, ema_decay;
+} rin_step;
+
+/* The trained tensors: arenas of equal layout, one tensor after another. */
+typedef struct rin_segment {
+    int64_t offset, count; /* elements */
+    bool decay;            /* weight decay and trust ratio apply: not a 1-D tensor */
+} rin_segment;
+
+typedef struct rin_arenas {
+    const rin_segment *segments;
+    int n_segments;
+    int64_t count;                               /* elements of each arena */
+    void *weights, *gradients, *m, *v, *ema;     /* NULL where not needed */
+} rin_arenas;
+
+/* One node, bound: pointers instead of values. */
+typedef struct rin_task {
+    const rin_node *node;
+    const void *in[RIN_MAX_INPUTS]; /* NULL for absent ones */
+    void *out[RIN_MAX_OUTPUTS];
+    rin_shape in_shape[RIN_MAX_INPUTS], out_shape[RIN_MAX_OUTPUTS];
+    uint32_t accumulate;       /* bit i: out[i] is added to; for this run, parts included */
+    uint32_t gradient_outputs; /* bit i: out[i] is a parameter's gradient */
+    const rin_arenas *arenas;
+    const rin_step *step;
+    void *scratch; /* at least the bytes the kernel asked for, shared by the team */
+} rin_task;
+
+/* ---- host backends: kernels are C functions, called by every thread of a team at once ---- */
+
+typedef struct rin_team {
+    int index, count;
+} rin_team;
+
+/* Waits for all threads of the team. */
+void rin_team_barrier(const rin_team *team);
+
+/* This thread's share of n items in whole grains: [*begin, *end). */
+static inline void rin_team_share(const rin_team *team, int64_t n, int64_t grain, int64_t *begin, int64_t *end) {
+    int64_t grains = (n + grain - 1) / grain;
+    *begin = RIN_MIN(n, grains * team->index / team->count * grain);
+    *end = RIN_MIN(n, grains * (team->index + 1) / team->count * grain);
+}
+
+typedef void (*rin_kernel)(const rin_task *task, const rin_team *team);
+/* Bytes of scratch a kernel needs for a task whose shapes are set. */
+typedef size_t (*rin_scratch)(const rin_task *task, int threads);
+
+typedef struct rin_kernel_row {
+    rin_kernel run;
+    rin_scratch scratch; /* NULL: none */
+} rin_kernel_row;
+
+/* ---- the interface ---- */
+
+typedef struct rin_backend_options {
+    int threads; /* of a host backend; 0: all cores */
+} rin_backend_options;
+
+typedef struct rin_backend rin_backend;
+
+/* A backend: one of these, and a row in backend.c. */
+typedef struct rin_backend_table {
+    const char *name;
+    const char *about;
+    size_t element_size;           /* bytes of an element of every tensor */
+    bool (*available)(void);       /* on this machine */
+    const rin_kernel_row *kernels; /* [RIN_N_OPS], host backends */
+    rin_status (*open)(rin_backend *backend, const rin_backend_options *options, rin_error *error);
+    void (*close)(rin_backend *backend);
+    void *(*alloc)(rin_backend *backend, size_t bytes, rin_error *error); /* zeroed */
+    void (*release)(rin_backend *backend, void *memory);
+    void (*upload)(rin_backend *backend, void *to, const float *from, int64_t n);
+    void (*download)(rin_backend *backend, float *to, const void *from, int64_t n);
+    rin_status (*prepare)(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error);
+    void (*run)(rin_backend *backend, const rin_task *tasks, int n);
+} rin_backend_table;
+
+struct rin_backend {
+    const rin_backend_table *table;
+    int threads;
+    void *state; /* of the backend; unused by host backends */
+};
+
+/* "cpu" (the best variant of this machine), "cpu-avx2", "cpu-plain", "ref", "ref64". */
+rin_status rin_backend_create(const char *name, const rin_backend_options *options, rin_backend **out,
+                              rin_error *error) RIN_CHECKED;
+void rin_backend_free(rin_backend *backend);
+/* Row i of the list of backends, NULL after the last. */
+const rin_backend_table *rin_backend_row(int i);
+
+/* Zeroed elements of the backend's memory, RIN_ALIGNMENT aligned. */
+rin_status rin_backend_alloc(rin_backend *backend, int64_t elements, void **out, rin_error *error) RIN_CHECKED;
+void rin_backend_release(rin_backend *backend, void *memory);
+/* n floats into and out of the backend's memory, converted to its element type. */
+void rin_backend_upload(rin_backend *backend, void *to, const float *from, int64_t n);
+void rin_backend_download(rin_backend *backend, float *to, const void *from, int64_t n);
+/* Checks that every task has a kernel (UNSUPPORTED names the first that has none); gives the scratch bytes they need. */
+rin_status rin_backend_prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error) RIN_CHECKED;
+/* Runs tasks in order; what they write is there when it returns. */
+void rin_backend_run(rin_backend *backend, const rin_task *tasks, int n);
+
+/* ---- host backends (host.c): all rows of their tables but name, kernels and available ---- */
+
+#define RIN_HOST_FUNCTIONS                                                                                          \
+    .open = rin_host_open, .close = rin_host_close, .alloc = rin_host_alloc, .release = rin_host_release,           \
+    .upload = rin_host_upload, .download = rin_host_download, .prepare = rin_host_prepare, .run = rin_host_run
+
+rin_status rin_host_open(rin_backend *backend, const rin_backend_options *options, rin_error *error);
+void rin_host_close(rin_backend *backend);
+void *rin_host_alloc(rin_backend *backend, size_t bytes, rin_error *error);
+void rin_host_release(rin_backend *backend, void *memory);
+void rin_host_upload(rin_backend *backend, void *to, const float *from, int64_t n);
+void rin_host_download(rin_backend *backend, float *to, const void *from, int64_t n);
+rin_status rin_host_prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error);
+void rin_host_run(rin_backend *backend, const rin_task *tasks, int n);
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* The packed matrix product: cache blocks, packing, register tiles, and the product of few rows without packing. */
+#include "backend/cpu/kernels/gemm.h"
+
+/*
+ * The team is laid over C as a grid; each thread works alone in its rectangle:
+ *
+ *   for up to BLOCK_COLS columns        pack B, all of K, into panels [GEMM_COLS wide]        in L2 and L3
+ *     for up to BLOCK_ROWS rows
+ *       for up to BLOCK_K of K          pack A into strips [GEMM_ROWS high]                   in L2
+ *         for each panel                one panel of B                                        in L1
+ *           for each strip              tile += strip panel, GEMM_ROWS x GEMM_COLS sums       in registers
+ *       the last block of K hands each tile to finish()
+ *
+ * Tiles that wait for more blocks of K stay in the thread's scratch. Strips of a row-major A keep its order (row after
+ * row, a copy with a stride that spreads over the cache's sets); of a K-major A they are [k][GEMM_ROWS].
+ * With few rows the packing of B would not pay: then a row-major B is used in place, and for a B stored (N, K) every
+ * element of C is a dot product of two contiguous rows.
+ */
+enum {
+    BLOCK_ROWS = 96,             /* a multiple of GEMM_ROWS */
+    BLOCK_COLS = 256,            /* a multiple of GEMM_COLS */
+    LEAST_BLOCK_COLS = 64,
+    BLOCK_K = 256,
+    STRIP_STRIDE = BLOCK_K + 16, /* of the rows of a strip */
+    STRIP = GEMM_ROWS * STRIP_STRIDE,
+    PACKED_B = 1 << 19,          /* floats, about */
+    DOT_ROWS = 24,               /* up to here: dot products */
+    IN_PLACE_ROWS = 2 * GEMM_ROWS
+};
+
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+/* ---- register tiles ---- */
+
+/* tile[mr][GEMM_COLS] = A B, or += when more. Element (i, p) of A is a[i * row + p * step]; row p of B is b + p * ldb. */
+RIN_INLINE void tile_sum(int mr, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb, int64_t k,
+                         float *tile, bool more) {
+    vf sum[GEMM_ROWS][2];
+    for (int i = 0; i < mr; i++) {
+        sum[i][0] = more ? vf_load(tile + i * GEMM_COLS) : (vf){0};
+        sum[i][1] = more ? vf_load(tile + i * GEMM_COLS + RIN_VF) : (vf){0};
+    }
+#pragma GCC unroll 4
+    for (int64_t p = 0; p < k; p++) {
+        vf b0 = vf_load(b), b1 = vf_load(b + RIN_VF);
+        for (int i = 0; i < mr; i++) {
+            vf x = vf_splat(a[i * row]);
+            sum[i][0] += x * b0;
+            sum[i][1] += x * b1;
+        }
+        a += step;
+        b += ldb;
+    }
+    for (int i = 0; i < mr; i++) {
+        vf_store(tile + i * GEMM_COLS, sum[i][0]);
+        vf_store(tile + i * GEMM_COLS + RIN_VF, sum[i][1]);
+    }
+}
+
+/* tile[mr][2 of GEMM_COLS] = dot products of mr rows of A with two rows of B. */
+RIN_INLINE void tile_dot(int mr, const float *a, int64_t lda, const float *b0, const float *b1, int64_t k, float *tile) {
+    vf sum[GEMM_ROWS][2];
+    for (int i = 0; i < mr; i++) sum[i][0] = sum[i][1] = (vf){0};
+    int64_t p = 0;
+    for (; p + RIN_VF <= k; p += RIN_VF) {
+        vf x0 = vf_load(b0 + p), x1 = vf_load(b1 + p);
+        for (int i = 0; i < mr; i++) {
+            vf y = vf_load(a + i * lda + p);
+            sum[i][0] += y * x0;
+            sum[i][1] += y * x1;
+        }
+    }
+    if (p < k) {
+        vf x0 = vf_load_part(b0 + p, k - p), x1 = vf_load_part(b1 + p, k - p);
+        for (int i = 0; i < mr; i++) {
+            vf y = vf_load_part(a + i * lda + p, k - p);
+            sum[i][0] += y * x0;
+            sum[i][1] += y * x1;
+        }
+    }
+    for (int i = 0; i < mr; i++) {
+        tile[i * GEMM_COLS] = vf_sum(sum[i][0]);
+        tile[i * GEMM_COLS + 1] = vf_sum(sum[i][1]);
+    }
+}
+
+typedef void (*sum_function)(const float *a, const float *b, int64_t ldb, int64_t k, float *tile, bool more);
+typedef void (*dot_function)(const float *a, int64_t lda, const float *b0, const float *b1, int64_t k, float *tile);
+
+/* One function a height, so that the sums stay in registers. */
+#define HEIGHT(mr)                                                                                              \
+    static void sum_rows_##mr(const float *a, const float *b, int64_t ldb, int64_t k, float *tile, bool more) { \
+        tile_sum(mr, a, STRIP_STRIDE, 1, b, ldb, k, tile, more);                                                \
+    }                                                                                                           \
+    static void sum_by_k_##mr(const float *a, const float *b, int64_t ldb, int64_t k, float *tile, bool more) { \
+        tile_sum(mr, a, 1, GEMM_ROWS, b, ldb, k, tile, more);                                                   \
+    }                                                                                                           \
+    static void dot_##mr(const float *a, int64_t lda, const float *b0, const float *b1, int64_t k, float *tile) { \
+        tile_dot(mr, a, lda, b0, b1, k, tile);                                                                  \
+    }
+HEIGHT(1) HEIGHT(2) HEIGHT(3) HEIGHT(4) HEIGHT(5) HEIGHT(6)
+#if RIN_VECTOR_BYTES == 64
+HEIGHT(7) HEIGHT(8) HEIGHT(9) HEIGHT(10) HEIGHT(11) HEIGHT(12)
+#define HEIGHTS(f) f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12)
+#else
+#define HEIGHTS(f) f(1), f(2), f(3), f(4), f(5), f(6)
+#endif
+
+#define SUM_ROWS(mr) sum_rows_##mr
+#define SUM_BY_K(mr) sum_by_k_##mr
+#define DOT(mr) dot_##mr
+static const sum_function sum_functions[2][GEMM_ROWS] = {{HEIGHTS(SUM_ROWS)}, {HEIGHTS(SUM_BY_K)}};
+static const dot_function dot_functions[GEMM_ROWS] = {HEIGHTS(DOT)};
+
+/* ---- packing ---- */
+
+/* Rows [m0, m1) and [k0, k1) of K of A into strips, STRIP floats apart. */
+static void pack_a(const rin_gemm *gemm, int64_t m0, int64_t m1, int64_t k0, int64_t k1, float *to) {
+    if (!gemm->a_by_k) {
+        for (int64_t i = m0; i < m1; i++) {
+            memcpy(to + (i - m0) * STRIP_STRIDE, gemm->a + i * gemm->lda + k0, (size_t)(k1 - k0) * sizeof(float));
+        }
+        return;
+    }
+    for (int64_t p = k0; p < k1; p++) {
+        const float *from = gemm->a + p * gemm->lda + m0;
+        float *strip = to + (p - k0) * GEMM_ROWS;
+        int64_t left = m1 - m0;
+        for (; left >= GEMM_ROWS; left -= GEMM_ROWS, from += GEMM_ROWS, strip += STRIP) {
+            memcpy(strip, from, GEMM_ROWS * sizeof(float));
+        }
+        if (left) memcpy(strip, from, (size_t)left * sizeof(float));
+    }
+}
+
+/* 4 x 4 floats, transposed: row i of the result is column i of rows 0 .. 3 of from. */
+RIN_INLINE void transpose_4x4(const float *from, int64_t ld, float *to, int64_t to_ld) {
+    vf_quarter r[4], t[4];
+    for (int i = 0; i < 4; i++) memcpy(&r[i], from + i * ld, sizeof r[i]);
+    t[0] = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+    t[1] = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    t[2] = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    t[3] = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    r[0] = __builtin_shufflevector(t[0], t[1], 0, 1, 4, 5);
+    r[1] = __builtin_shufflevector(t[0], t[1], 2, 3, 6, 7);
+    r[2] = __builtin_shufflevector(t[2], t[3], 0, 1, 4, 5);
+    r[3] = __builtin_shufflevector(t[2], t[3], 2, 3, 6, 7);
+    for (int i = 0; i < 4; i++) memcpy(to + i * to_ld, &r[i], sizeof r[i]);
+}
+
+/* cols columns from n0 of a B stored (N, K) into one panel [k1 - k0][GEMM_COLS]; missing columns are 0. */
+static void pack_panel_transposed(const rin_gemm *gemm, int64_t n0, int64_t cols, int64_t k0, int64_t k1, float *to) {
+    int64_t j = 0;
+    for (; j + 4 <= cols; j += 4) {
+        const float *from = gemm->b + (n0 + j) * gemm->ldb;
+        int64_t p = k0;
+        for (; p + 4 <= k1; p += 4) transpose_4x4(from + p, gemm->ldb, to + (p - k0) * GEMM_COLS + j, GEMM_COLS);
+        for (; p < k1; p++) {
+            for (int i = 0; i < 4; i++) to[(p - k0) * GEMM_COLS + j + i] = from[i * gemm->ldb + p];
+        }
+    }
+    for (; j < GEMM_COLS; j++) {
+        const float *from = j < cols ? gemm->b + (n0 + j) * gemm->ldb : NULL;
+        for (int64_t p = k0; p < k1; p++) to[(p - k0) * GEMM_COLS + j] = from ? from[p] : 0;
+    }
+}
+
+/* Columns [n0, n1) and [k0, k1) of K of a B stored (K, N) into panels, one after another. */
+static void pack_b_by_k(const rin_gemm *gemm, int64_t n0, int64_t n1, int64_t k0, int64_t k1, float *to) {
+    int64_t panel = (k1 - k0) * GEMM_COLS;
+    for (int64_t p = k0; p < k1; p++) {
+        const float *from = gemm->b + p * gemm->ldb;
+        float *row = to + (p - k0) * GEMM_COLS;
+        int64_t j = n0;
+        for (; j + GEMM_COLS <= n1; j += GEMM_COLS, row += panel) {
+            vf_store(row, vf_load(from + j));
+            vf_store(row + RIN_VF, vf_load(from + j + RIN_VF));
+        }
+        if (j < n1) {
+            memset(row, 0, GEMM_COLS * sizeof(float));
+            memcpy(row, from + j, (size_t)(n1 - j) * sizeof(float));
+        }
+    }
+}
+
+/* ---- the split over threads, and what each needs ---- */
+
+typedef struct extent {
+    int64_t begin, end;
+} extent;
+
+static extent share_of(int index, int count, int64_t n, int64_t grain) {
+    extent share;
+    rin_team_share(&(rin_team){index, count}, n, grain, &share.begin, &share.end);
+    return share;
+}
+
+/* Threads along the rows of the grid that finishes first; the others lie along the columns. */
+static int grid_rows(const rin_gemm *gemm, int threads) {
+    int64_t strips = ceil_div(gemm->m, GEMM_ROWS), panels = ceil_div(gemm->n, GEMM_COLS);
+    double best = INFINITY;
+    int best_rows = 1;
+    for (int rows = 1; rows <= threads; rows++) {
+        if (threads % rows) continue;
+        double high = (double)ceil_div(strips, rows) * GEMM_ROWS, wide = (double)ceil_div(panels, threads / rows) * GEMM_COLS;
+        /* Vector operations per element of K: the product; packing of B and of A. */
+        double cost = high * wide / RIN_VF + wide * (gemm->b_by_k ? 0.4 : 0.8) + high * 0.3;
+        if (cost < best) {
+            best = cost;
+            best_rows = rows;
+        }
+    }
+    return best_rows;
+}
+
+static bool is_dot(const rin_gemm *gemm) {
+    return gemm->m <= DOT_ROWS && !gemm->a_by_k && !gemm->b_by_k;
+}
+
+/* Columns packed at once. */
+static int64_t block_cols(const rin_gemm *gemm) {
+    int64_t most = RIN_MIN(BLOCK_COLS, ceil_div(gemm->n, GEMM_COLS) * GEMM_COLS);
+    int64_t fit = PACKED_B / gemm->k / GEMM_COLS * GEMM_COLS;
+    return RIN_MIN(most, RIN_MAX(fit, LEAST_BLOCK_COLS));
+}
+
+/* Floats of a thread's scratch: strips of A, tiles, then panels of B. */
+enum { A_FLOATS = BLOCK_ROWS * STRIP_STRIDE, TILE_FLOATS = BLOCK_ROWS * BLOCK_COLS };
+
+static size_t thread_floats(const rin_gemm *gemm) {
+    return A_FLOATS + TILE_FLOATS + (size_t)(block_cols(gemm) * gemm->k);
+}
+
+size_t RIN_KERNEL(gemm_scratch)(const rin_gemm *gemm, int threads) {
+    return is_dot(gemm) ? 0 : thread_floats(gemm) * sizeof(float) * (size_t)threads;
+}
+
+/* ---- the loops ---- */
+
+/* Where the panels of some columns are: panel j of block p of K at data[k0 * width + j * (k1 - k0) * GEMM_COLS], or in
+ * place in B. */
+typedef struct panels {
+    const float *packed;
+    int64_t n0, n1, width;
+    bool in_place; /* but a partial last panel is packed all the same */
+} panels;
+
+static const float *panel_at(const rin_gemm *gemm, const panels *b, int64_t j, int64_t k0, int64_t k1, int64_t *ld) {
+    if (b->in_place && b->n0 + (j + 1) * GEMM_COLS <= b->n1) {
+        *ld = gemm->ldb;
+        return gemm->b + k0 * gemm->ldb + b->n0 + j * GEMM_COLS;
+    }
+    *ld = GEMM_COLS;
+    return b->packed + k0 * b->width + j * (k1 - k0) * GEMM_COLS;
+}
+
+/* Blocks of K are of about equal length. */
+static int64_t block_k(const rin_gemm *gemm) {
+    return ceil_div(ceil_div(gemm->k, ceil_div(gemm->k, BLOCK_K)), 4) * 4;
+}
+
+static panels pack_b(const rin_gemm *gemm, int64_t n0, int64_t n1, float *to) {
+    panels b = {to, n0, n1, ceil_div(n1 - n0, GEMM_COLS) * GEMM_COLS, gemm->b_by_k && gemm->m <= IN_PLACE_ROWS};
+    int64_t step = block_k(gemm);
+    for (int64_t k0 = 0; k0 < gemm->k; k0 += step) {
+        int64_t k1 = RIN_MIN(gemm->k, k0 + step), whole = b.in_place ? (n1 - n0) / GEMM_COLS : 0;
+        float *block = to + k0 * b.width + whole * (k1 - k0) * GEMM_COLS;
+        if (gemm->b_by_k) {
+            pack_b_by_k(gemm, n0 + whole * GEMM_COLS, n1, k0, k1, block);
+            continue;
+        }
+        for (int64_t j = n0; j < n1; j += GEMM_COLS, block += (k1 - k0) * GEMM_COLS) {
+            pack_panel_transposed(gemm, j, RIN_MIN(GEMM_COLS, n1 - j), k0, k1, block);
+        }
+    }
+    return b;
+}
+
+/* Rows [m0, m1) of the columns of b, m1 - m0 <= BLOCK_ROWS. */
+static void multiply_rows(const rin_gemm *gemm, int64_t m0, int64_t m1, const panels *b, float *strips, float *tiles) {
+    int64_t step = block_k(gemm), n_strips = ceil_div(m1 - m0, GEMM_ROWS);
+    for (int64_t k0 = 0; k0 < gemm->k; k0 += step) {
+        int64_t k1 = RIN_MIN(gemm->k, k0 + step);
+        bool last = k1 == gemm->k, only = last && k0 == 0;
+        pack_a(gemm, m0, m1, k0, k1, strips);
+        for (int64_t j = 0; j < b->width / GEMM_COLS; j++) {
+            int64_t ld, col = b->n0 + j * GEMM_COLS;
+            const float *panel = panel_at(gemm, b, j, k0, k1, &ld);
+            int cols = (int)RIN_MIN(GEMM_COLS, b->n1 - col);
+            for (int64_t i = 0; i < n_strips; i++) {
+                int64_t row = m0 + i * GEMM_ROWS;
+                int rows = (int)RIN_MIN(GEMM_ROWS, m1 - row);
+                float *tile = only ? tiles : tiles + (j * n_strips + i) * GEMM_TILE;
+                sum_functions[gemm->a_by_k][rows - 1](strips + i * STRIP, panel, ld, k1 - k0, tile, k0 > 0);
+                if (last) gemm->finish(gemm->context, row, col, rows, cols, tile);
+            }
+        }
+    }
+}
+
+static void multiply_dot(const rin_gemm *gemm, extent m, extent n) {
+    _Alignas(64) float tile[GEMM_TILE] = {0};
+    for (int64_t col = n.begin; col < n.end; col += GEMM_COLS) {
+        int cols = (int)RIN_MIN(GEMM_COLS, n.end - col);
+        for (int64_t row = m.begin; row < m.end; row += GEMM_ROWS) {
+            int rows = (int)RIN_MIN(GEMM_ROWS, m.end - row);
+            for (int j = 0; j < cols; j += 2) {
+                const float *b0 = gemm->b + (col + j) * gemm->ldb, *b1 = j + 1 < cols ? b0 + gemm->ldb : b0;
+                dot_functions[rows - 1](gemm->a + row * gemm->lda, gemm->lda, b0, b1, gemm->k, tile + j);
+            }
+            gemm->finish(gemm->context, row, col, rows, cols, tile);
+        }
+    }
+}
+
+void RIN_KERNEL(gemm)(const rin_gemm *gemm, const rin_team *team) {
+    int rows = grid_rows(gemm, team->count);
+    extent m = share_of(team->index % rows, rows, gemm->m, GEMM_ROWS);
+    extent n = share_of(team->index / rows, team->count / rows, gemm->n, GEMM_COLS);
+    if (is_dot(gemm)) {
+        multiply_dot(gemm, m, n);
+        return;
+    }
+    float *strips = gemm->scratch + (size_t)team->index * thread_floats(gemm);
+    float *tiles = strips + A_FLOATS, *packed = tiles + TILE_FLOATS;
+    int64_t wide = block_cols(gemm);
+    for (int64_t n0 = n.begin; n0 < n.end && m.begin < m.end; n0 += wide) {
+        panels b = pack_b(gemm, n0, RIN_MIN(n.end, n0 + wide), packed);
+        for (int64_t m0 = m.begin; m0 < m.end; m0 += BLOCK_ROWS) {
+            multiply_rows(gemm, m0, RIN_MIN(m.end, m0 + BLOCK_ROWS), &b, strips, tiles);
+        }
+    }
+}

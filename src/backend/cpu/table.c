@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel tables of cpu: a row an op; ops whose cost is nothing beside the rest use the reference's float kernel. */
+#include "backend/cpu/cpu.h"
+#include "op/op.h"
+
+/* FAST(op): a kernel of each variant. SIZED(op): one that needs scratch. SAME(op): the reference's. */
+#define ROWS(FAST, SIZED, SAME)                                                                        \
+    SAME(linear) SAME(linear_dz) SAME(linear_dx) SAME(linear_dw)                                    \
+    SAME(attention) SAME(attention_grad) SAME(layer_norm) SAME(layer_norm_grad)                     \
+    SAME(add) SAME(add_table) SAME(add_table_grad) SAME(concat) SAME(slice) SAME(slice_grad)            \
+    SAME(patch) SAME(unpatch) SAME(random) SAME(add_noise) SAME(loss) SAME(loss_grad)                 \
+    SAME(grad_norm) SAME(update)                                                                     \
+    SAME(zeros) SAME(sin_cos) SAME(time_encode) SAME(drop_labels) SAME(gamma) SAME(rescale)           \
+    SAME(standardise) SAME(mask_hidden)
+
+#define IGNORE(op)
+#define DECLARE_KERNELS(op)                                            \
+    void rin_plain_##op(const rin_task *task, const rin_team *team); \
+    void rin_avx2_##op(const rin_task *task, const rin_team *team);
+#define DECLARE_SCRATCH(op)                                       \
+    DECLARE_KERNELS(op)                                            \
+    size_t rin_plain_##op##_scratch(const rin_task *task, int threads); \
+    size_t rin_avx2_##op##_scratch(const rin_task *task, int threads);
+#define DECLARE_SAME(op) void rin_ref32_##op(const rin_task *task, const rin_team *team);
+ROWS(DECLARE_KERNELS, DECLARE_SCRATCH, DECLARE_SAME)
+
+#define SAME_ROW(op) [RIN_OP_##op] = {rin_ref32_##op, NULL},
+#define PLAIN_ROW(op) [RIN_OP_##op] = {rin_plain_##op, NULL},
+#define PLAIN_SIZED_ROW(op) [RIN_OP_##op] = {rin_plain_##op, rin_plain_##op##_scratch},
+static const rin_kernel_row plain_kernels[RIN_N_OPS] = {ROWS(PLAIN_ROW, PLAIN_SIZED_ROW, SAME_ROW)};
+
+static bool always(void) {
+    return true;
+}
+
+const rin_backend_table rin_backend_cpu_plain = {
+    .name = "cpu-plain", .about = "threads, the compiler's baseline instructions", .element_size = sizeof(float),
+    .available = always, .kernels = plain_kernels, RIN_HOST_FUNCTIONS};
+
+#ifdef RIN_HAVE_AVX2
+#define AVX2_ROW(op) [RIN_OP_##op] = {rin_avx2_##op, NULL},
+#define AVX2_SIZED_ROW(op) [RIN_OP_##op] = {rin_avx2_##op, rin_avx2_##op##_scratch},
+static const rin_kernel_row avx2_kernels[RIN_N_OPS] = {ROWS(AVX2_ROW, AVX2_SIZED_ROW, SAME_ROW)};
+
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+const rin_backend_table rin_backend_cpu_avx2 = {
+    .name = "cpu-avx2", .about = "threads, AVX2 and FMA", .element_size = sizeof(float),
+    .available = has_avx2, .kernels = avx2_kernels, RIN_HOST_FUNCTIONS};
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* Host backends: memory of the process, and one parallel region a run in which every thread calls every kernel. */
+#include <omp.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "op/op.h"
+
+rin_status rin_host_open(rin_backend *backend, const rin_backend_options *options, rin_error *error) {
+    enum { MOST_THREADS = 1024 };
+    int threads = options ? options->threads : 0;
+    if (threads < 0 || threads > MOST_THREADS) {
+        return rin_error_set(error, RIN_ERR_ARG, "threads = %d: 0 (all cores) to %d", threads, MOST_THREADS);
+    }
+    backend->threads = threads ? threads : omp_get_num_procs();
+    return RIN_OK;
+}
+
+void rin_host_close(rin_backend *backend) {
+    (void)backend;
+}
+
+void *rin_host_alloc(rin_backend *backend, size_t bytes, rin_error *error) {
+    (void)backend;
+    return rin_alloc_aligned(bytes, error);
+}
+
+void rin_host_release(rin_backend *backend, void *memory) {
+    (void)backend;
+    rin_free_aligned(memory);
+}
+
+void rin_host_upload(rin_backend *backend, void *to, const float *from, int64_t n) {
+    if (backend->table->element_size == sizeof(float)) {
+        memcpy(to, from, (size_t)n * sizeof(float));
+    } else {
+        for (int64_t i = 0; i < n; i++) ((double *)to)[i] = from[i];
+    }
+}
+
+void rin_host_download(rin_backend *backend, float *to, const void *from, int64_t n) {
+    if (backend->table->element_size == sizeof(float)) {
+        memcpy(to, from, (size_t)n * sizeof(float));
+    } else {
+        for (int64_t i = 0; i < n; i++) to[i] = (float)((const double *)from)[i];
+    }
+}
+
+rin_status rin_host_prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error) {
+    *scratch = 0;
+    for (int i = 0; i < n; i++) {
+        const rin_kernel_row *row = &backend->table->kernels[tasks[i].node->op];
+        if (!row->run) {
+            return rin_error_set(error, RIN_ERR_UNSUPPORTED, "%s: backend %s has no kernel for %s", tasks[i].node->scope,
+                                 backend->table->name, rin_op(tasks[i].node->op)->name);
+        }
+        size_t bytes = row->scratch ? row->scratch(&tasks[i], backend->threads) : 0;
+        *scratch = RIN_MAX(*scratch, bytes);
+    }
+    return RIN_OK;
+}
+
+void rin_team_barrier(const rin_team *team) {
+    if (team->count > 1) {
+#pragma omp barrier
+    }
+}
+
+void rin_host_run(rin_backend *backend, const rin_task *tasks, int n) {
+    const rin_kernel_row *kernels = backend->table->kernels;
+#pragma omp parallel num_threads(backend->threads)
+    {
+        rin_team team = {omp_get_thread_num(), omp_get_num_threads()};
+        for (int i = 0; i < n; i++) {
+            kernels[tasks[i].node->op].run(&tasks[i], &team);
+            rin_team_barrier(&team);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What every host kernel file includes: its variant's name suffix, its tasks' shapes, the random numbers of a task. */
+#ifndef RIN_BACKEND_KERNEL_H
+#define RIN_BACKEND_KERNEL_H
+
+#include "backend/backend.h"
+#include "op/op.h"
+
+/* A kernel file is compiled once a variant with RIN_VARIANT set (ref32, ref64, plain, avx2): RIN_KERNEL(linear) is
+ * then rin_avx2_linear and so on. */
+#define RIN_PASTE_(a, b, c) a##b##_##c
+#define RIN_PASTE(a, b, c) RIN_PASTE_(a, b, c)
+#define RIN_KERNEL(name) RIN_PASTE(rin_, RIN_VARIANT, name)
+#define RIN_SCRATCH(name) RIN_PASTE(rin_, RIN_VARIANT, name##_scratch)
+
+/* Random numbers of a task: those of its node's stream in this step. Draws of one node that are for different uses
+ * (dropout and drop-path of a linear layer) have streams of their own. */
+static inline rin_random_key rin_task_key(const rin_task *task, uint32_t use) {
+    return (rin_random_key){task->step->seed, task->step->step, task->node->stream * 4 + use};
+}
+
+/* Number of this run's first element in the step's whole batch, for tensors with n elements an example. */
+static inline uint64_t rin_task_base(const rin_task *task, int64_t n) {
+    return task->step->first_example * (uint64_t)n;
+}
+
+static inline bool rin_task_adds(const rin_task *task, int output) {
+    return task->accumulate >> output & 1;
+}
+
+/* Uses of random numbers within a node. */
+enum { RIN_USE_VALUES, RIN_USE_DROP, RIN_USE_PATH };
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* number: numbers to and from text; strtod and printf follow the host program's locale, files must not. */
+#include <ctype.h>
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/internal.h"
+
+bool rin_number_parse_int(const char *text, int64_t *out) {
+    const char *digits = text + (*text == '-');
+    if (!isdigit((unsigned char)*digits)) return false;
+    char *end = NULL;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || *end) return false;
+    *out = value;
+    return true;
+}
+
+/* Replaces the one `from` in text by `to`; false when the result does not fit. */
+static bool replace_point(const char *text, const char *from, const char *to, char *out, size_t size) {
+    const char *found = strstr(text, from);
+    int n = found ? snprintf(out, size, "%.*s%s%s", (int)(found - text), text, to, found + strlen(from))
+                  : snprintf(out, size, "%s", text);
+    return n >= 0 && (size_t)n < size;
+}
+
+bool rin_number_parse_real(const char *text, double *out) {
+    char local[2 * RIN_NUMBER_TEXT];
+    if (!*text || text[strspn(text, "0123456789+-.eE")]) return false;
+    if (!replace_point(text, ".", localeconv()->decimal_point, local, sizeof local)) return false;
+    char *end = NULL;
+    double value = strtod(local, &end);
+    if (end == local || *end || !isfinite(value)) return false;
+    *out = value;
+    return true;
+}
+
+void rin_number_format(double value, char text[RIN_NUMBER_TEXT]) {
+    char local[RIN_NUMBER_TEXT] = "0";
+    for (int precision = 1; precision <= 17; precision++) {
+        snprintf(local, sizeof local, "%.*g", precision, value);
+        if (strtod(local, NULL) == value) break;
+    }
+    if (!replace_point(local, localeconv()->decimal_point, ".", text, RIN_NUMBER_TEXT)) text[0] = '\0';
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* data: image data sets of several kinds behind one interface, and a prefetching loader that resumes exactly. */
+#ifndef RIN_DATA_H
+#define RIN_DATA_H
+
+#include <stdatomic.h>
+
+#include "base/base.h"
+#include "image/image.h"
+
+/* Tells how far a long call is; called in the thread of that call, a few times a second and at the end. */
+typedef void (*rin_progress_fn)(void *user, size_t done, size_t total);
+
+/* ---- the data set ---- */
+
+/* A list of images with a class each, or none at all. Read-only once open: safe to share between threads. */
+typedef struct rin_dataset rin_dataset;
+
+typedef struct rin_dataset_options {
+    uint64_t memory_bytes; /* what the files of an archive may take in memory; 0: a quarter of the machine's */
+} rin_dataset_options;
+
+/*
+ * Opens what lies at path:
+ * - a folder of images. Its sub-folders are the classes, in the bytewise order of their names; deeper folders belong
+ *   to theirs. Without sub-folders there are no classes. Beside class folders, images are left out with a warning.
+ * - a .tar, .tar.gz, .tar.xz or .zip archive of such a folder. A top folder common to all its files is left out of the
+ *   names. The files are kept in memory as they are, compressed.
+ * - CIFAR-10 in its binary form: a folder with data_batch_*.bin or test_batch.bin, or one such .bin file.
+ * Images are told by their names (.jpg, .jpeg, .jpe, .jfif, .png, .webp); hidden and other files are left out. Items
+ * are in the bytewise order of their names. options may be NULL.
+ * Ownership: *out is closed by rin_dataset_close, which accepts NULL.
+ * Errors: IO; FORMAT for no images, another kind or a damaged archive; MEMORY for an archive above the bound.
+ */
+rin_status rin_dataset_open(const char *path, const rin_dataset_options *options, rin_log log, rin_dataset **out,
+                            rin_error *error) RIN_CHECKED;
+void rin_dataset_close(rin_dataset *dataset);
+
+/* What kind of source it is, such as "folder". */
+const char *rin_dataset_kind(const rin_dataset *dataset);
+size_t rin_dataset_count(const rin_dataset *dataset);     /* at least 1 */
+size_t rin_dataset_n_classes(const rin_dataset *dataset); /* 0: unconditional */
+size_t rin_dataset_n_ignored(const rin_dataset *dataset); /* files left out */
+/* Names are borrowed from the data set. Indices must be below the counts. */
+const char *rin_dataset_class_name(const rin_dataset *dataset, size_t class_index);
+size_t rin_dataset_class_count(const rin_dataset *dataset, size_t class_index);
+const char *rin_dataset_item_name(const rin_dataset *dataset, size_t index);
+int32_t rin_dataset_item_label(const rin_dataset *dataset, size_t index); /* -1: unconditional */
+
+/*
+ * Decodes one item as stored. Ownership: the caller clears out. Threads: safe.
+ * Errors: ARG for a wrong index; IO, FORMAT or UNSUPPORTED for a broken item, which the message names; MEMORY.
+ */
+rin_status rin_dataset_decode(const rin_dataset *dataset, size_t index, rin_image *out, rin_error *error) RIN_CHECKED;
+
+/* Decodes one item and fits it (rin_image_fit). Shapes: out (height, width, channels), 0..1. Otherwise as above. */
+rin_status rin_dataset_load(const rin_dataset *dataset, size_t index, int height, int width, int channels, float *out,
+                            rin_error *error) RIN_CHECKED;
+
+/* ---- a look at everything in it ---- */
+
+typedef struct rin_scan_options {
+    int threads;               /* 0: as many as processors */
+    const atomic_bool *cancel; /* ends the scan when true; may be NULL */
+    rin_progress_fn progress;  /* may be NULL */
+    void *progress_user;
+} rin_scan_options;
+
+enum { RIN_SCAN_SIZES = 8, RIN_SCAN_BROKEN = 100 };
+
+typedef struct rin_scan_report {
+    size_t n_good, n_broken, n_grey, n_colour;
+    int min_width, min_height, max_width, max_height; /* 0 when nothing is good */
+    size_t n_sizes;                                   /* how many different sizes there are */
+    struct {
+        int width, height;
+        size_t count;
+    } sizes[RIN_SCAN_SIZES]; /* the most frequent ones, min(n_sizes, RIN_SCAN_SIZES) of them */
+    struct {
+        size_t item;
+        char *reason;
+    } broken[RIN_SCAN_BROKEN]; /* the first ones, min(n_broken, RIN_SCAN_BROKEN) of them */
+} rin_scan_report;
+
+/*
+ * Decodes every item and reports what there is. Ownership: report is cleared by rin_scan_clear.
+ * Errors: ARG; MEMORY; CANCELLED. Broken items are no error.
+ */
+rin_status rin_dataset_scan(const rin_dataset *dataset, const rin_scan_options *options, rin_scan_report *report,
+                            rin_error *error) RIN_CHECKED;
+void rin_scan_clear(rin_scan_report *report);
+
+/* ---- the loader ---- */
+
+/* Streams of random numbers: under the run's seed, apart from those of graph nodes. */
+enum { RIN_STREAM_SHUFFLE = 0x53485546, RIN_STREAM_FLIP = 0x464C4950 };
+
+enum { RIN_LOADER_MAX_BATCH = 1 << 20, RIN_LOADER_MAX_WORKERS = 256 };
+
+typedef struct rin_loader_options {
+    int height, width, channels; /* of the images handed out; channels 1 or 3 */
+    int batch;                   /* B: images a batch, 1 to RIN_LOADER_MAX_BATCH; may exceed the data set's count */
+    uint64_t seed;
+    bool flip;                   /* mirror each image left to right with probability 1/2 */
+    int workers;                 /* threads that decode; 0: one less than processors, at least 1 */
+    uint64_t start_batch;        /* the first batch handed out: to resume, the number of batches used before */
+    bool strict;                 /* a broken image is an error instead of being replaced */
+    uint64_t cache_bytes;        /* the fitted images are kept in memory when they fit in this; 0: no cache */
+    const atomic_bool *cancel;   /* ends waiting when true; may be NULL */
+    rin_log log;                 /* broken images are named here, once each; called from the workers' threads too */
+    rin_progress_fn progress;    /* of filling the cache; may be NULL */
+    void *progress_user;
+} rin_loader_options;
+
+/* The usual cache_bytes: a quarter of the machine's memory. */
+uint64_t rin_loader_default_cache(void);
+
+/*
+ * Endless batches of images. Example number x = k * B + i, image i of batch k, is item permutation[x % n] of epoch
+ * x / n. The permutation (Fisher-Yates) is a function of seed and epoch, the flip one of seed and x; so a batch is a
+ * function of the data set, the seed and k alone, whatever the workers, the cache or the batch started from.
+ * A broken image is replaced by the next good item after it, in the data set's order, cyclically.
+ */
+typedef struct rin_loader rin_loader;
+
+typedef struct rin_batch {
+    uint64_t number;       /* k */
+    const float *images;   /* (B, H, W, channels), 0..1 */
+    const int32_t *labels; /* (B); -1: unconditional */
+    const size_t *items;   /* (B), the data set's indices */
+} rin_batch;
+
+/*
+ * Starts the workers, after filling the cache. The data set must outlive the loader.
+ * Ownership: *out is freed by rin_loader_free, which accepts NULL.
+ * Errors: ARG for an option out of range; FORMAT when no image can be decoded; with strict, those of a broken image;
+ * MEMORY; CANCELLED.
+ */
+rin_status rin_loader_create(const rin_dataset *dataset, const rin_loader_options *options, rin_loader **out,
+                             rin_error *error) RIN_CHECKED;
+
+/*
+ * The next batch. Ownership: out borrows from the loader until the next call. Errors: CANCELLED; as of a worker, and
+ * then again at every further call: FORMAT, IO, MEMORY. Threads: one at a time.
+ */
+rin_status rin_loader_next(rin_loader *loader, rin_batch *out, rin_error *error) RIN_CHECKED;
+
+/* Stops the workers; they finish the image they are at. */
+void rin_loader_free(rin_loader *loader);
+
+double rin_loader_wait_seconds(const rin_loader *loader); /* what rin_loader_next has spent waiting, in total */
+size_t rin_loader_n_cached(const rin_loader *loader);     /* items kept in memory */
+size_t rin_loader_n_broken(const rin_loader *loader);     /* broken items met so far */
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* dataset: finds the kind of a source, opens it and reads its items. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "data/source.h"
+#include "data/threads.h"
+
+/* The first that recognises the path is taken. */
+static const rin_source_kind *const kinds[] = {&rin_source_cifar, &rin_source_archive, &rin_source_folder};
+
+struct rin_dataset {
+    const rin_source_kind *kind;
+    void *source;
+    rin_items items;
+};
+
+/* ---- opening ---- */
+
+static rin_status refuse(rin_status code, const char *what, rin_error *error) {
+    rin_text accepted = {0};
+    for (size_t i = 0; i < RIN_COUNT(kinds); i++) {
+        rin_text_add(&accepted, "%s%s", i ? "; " : "", kinds[RIN_COUNT(kinds) - 1 - i]->accepts);
+    }
+    (void)rin_error_set(error, code, "%s. Accepted are: %s", what, accepted.chars ? accepted.chars : "images");
+    rin_text_clear(&accepted);
+    return code;
+}
+
+static rin_status find_kind(const char *path, const rin_source_kind **kind, rin_error *error) {
+    struct stat info;
+    char what[512];
+    if (stat(path, &info) != 0) {
+        snprintf(what, sizeof what, "cannot open '%.300s': %s", path, strerror(errno));
+        return refuse(RIN_ERR_IO, what, error);
+    }
+    bool usable = S_ISDIR(info.st_mode) || S_ISREG(info.st_mode);
+    for (size_t i = 0; i < RIN_COUNT(kinds) && usable; i++) {
+        if (!kinds[i]->probe(path)) continue;
+        *kind = kinds[i];
+        return RIN_OK;
+    }
+    snprintf(what, sizeof what, "'%.300s' is %s, not a data set", path,
+             usable ? "a file of another kind" : "neither a file nor a folder");
+    return refuse(RIN_ERR_FORMAT, what, error);
+}
+
+static rin_status check_not_empty(const rin_dataset *dataset, const char *path, rin_error *error) {
+    const rin_items *items = &dataset->items;
+    if (items->n) return RIN_OK;
+    char what[768];
+    int n = snprintf(what, sizeof what, "the %s '%.300s' holds no images, only %zu hidden and %zu other files",
+                     dataset->kind->name, path, items->n_hidden, items->n_other);
+    if (items->first_other) snprintf(what + n, sizeof what - (size_t)n, " such as '%.200s'", items->first_other);
+    return refuse(RIN_ERR_FORMAT, what, error);
+}
+
+static void report_left_out(const rin_items *items, rin_log log) {
+    if (items->n_other) {
+        rin_log_write(log, RIN_LOG_INFO, "left out %zu files that are not images to be used, such as '%.200s'",
+                      items->n_other, items->first_other ? items->first_other : "?");
+    }
+    if (items->n_hidden) rin_log_write(log, RIN_LOG_INFO, "left out %zu hidden files", items->n_hidden);
+}
+
+rin_status rin_dataset_open(const char *path, const rin_dataset_options *options, rin_log log, rin_dataset **out,
+                            rin_error *error) {
+    *out = NULL;
+    uint64_t bytes = options && options->memory_bytes ? options->memory_bytes : rin_loader_default_cache();
+    rin_source_request request = {.path = path, .memory_bytes = (size_t)RIN_MIN(bytes, SIZE_MAX), .log = log};
+    rin_dataset *dataset = rin_calloc(1, sizeof *dataset, error);
+    if (!dataset) return RIN_ERR_MEMORY;
+    rin_status status = find_kind(path, &dataset->kind, error);
+    if (status == RIN_OK) status = dataset->kind->open(&request, &dataset->items, &dataset->source, error);
+    if (status == RIN_OK) status = check_not_empty(dataset, path, error);
+    if (status != RIN_OK) {
+        rin_dataset_close(dataset);
+        return status;
+    }
+    report_left_out(&dataset->items, log);
+    *out = dataset;
+    return RIN_OK;
+}
+
+void rin_dataset_close(rin_dataset *dataset) {
+    if (!dataset) return;
+    if (dataset->kind) dataset->kind->close(dataset->source);
+    rin_items_clear(&dataset->items);
+    rin_free(dataset);
+}
+
+/* ---- what is in it ---- */
+
+const char *rin_dataset_kind(const rin_dataset *dataset) {
+    return dataset->kind->name;
+}
+
+size_t rin_dataset_count(const rin_dataset *dataset) {
+    return dataset->items.n;
+}
+
+size_t rin_dataset_n_classes(const rin_dataset *dataset) {
+    return dataset->items.n_classes;
+}
+
+size_t rin_dataset_n_ignored(const rin_dataset *dataset) {
+    return dataset->items.n_hidden + dataset->items.n_other;
+}
+
+const char *rin_dataset_class_name(const rin_dataset *dataset, size_t class_index) {
+    return dataset->items.classes[class_index];
+}
+
+size_t rin_dataset_class_count(const rin_dataset *dataset, size_t class_index) {
+    return dataset->items.class_counts[class_index];
+}
+
+const char *rin_dataset_item_name(const rin_dataset *dataset, size_t index) {
+    return dataset->items.items[index].name;
+}
+
+int32_t rin_dataset_item_label(const rin_dataset *dataset, size_t index) {
+    return dataset->items.items[index].label;
+}
+
+rin_status rin_dataset_decode(const rin_dataset *dataset, size_t index, rin_image *out, rin_error *error) {
+    *out = (rin_image){0};
+    if (index >= dataset->items.n) {
+        return rin_error_set(error, RIN_ERR_ARG, "there is no item %zu; the data set has %zu", index, dataset->items.n);
+    }
+    const rin_item *item = &dataset->items.items[index];
+    rin_status status = dataset->kind->read(dataset->source, item, out, error);
+    return status == RIN_OK ? status : rin_error_prefix(error, status, "'%.300s'", item->name);
+}
+
+rin_status rin_dataset_load(const rin_dataset *dataset, size_t index, int height, int width, int channels, float *out,
+                            rin_error *error) {
+    rin_image image;
+    rin_status status = rin_dataset_decode(dataset, index, &image, error);
+    if (status == RIN_OK) status = rin_image_fit(&image, height, width, channels, out, error);
+    rin_image_clear(&image);
+    return status;
+}

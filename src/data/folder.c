@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* folder: images in a folder and its sub-folders. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "data/source.h"
+
+enum { MAX_DEPTH = 32 };
+
+typedef struct folder {
+    char *root;
+} folder;
+
+/* A folder that is being listed, and those it lies in: links that lead back into these are not followed. */
+typedef struct level {
+    const struct level *up;
+    dev_t device;
+    ino_t inode;
+    int depth;
+} level;
+
+typedef struct walker {
+    const char *root;
+    rin_items *items;
+    rin_log log;
+} walker;
+
+static rin_status walk(const walker *w, const char *relative, const level *up, rin_error *error);
+
+static rin_status visit(const walker *w, DIR *stream, const char *relative, const char *file, const level *here,
+                        rin_error *error) {
+    struct stat info;
+    char *name = rin_path_join(relative, file, error);
+    if (!name) return RIN_ERR_MEMORY;
+    rin_status status = RIN_OK;
+    bool hidden = file[0] == '.';
+    bool known = !hidden && fstatat(dirfd(stream), file, &info, 0) == 0; /* follows links */
+    if (known && S_ISDIR(info.st_mode)) {
+        size_t n_before = w->items->n;
+        status = walk(w, name, here, error);
+        if (status == RIN_OK && here->depth == 0 && w->items->n == n_before) {
+            rin_log_write(w->log, RIN_LOG_WARNING, "the folder '%s' holds no images and makes no class", name);
+        }
+    } else if (hidden || (known && S_ISREG(info.st_mode))) {
+        if (rin_items_wants(w->items, name)) status = rin_items_add(w->items, name, 0, -1, error);
+    } else {
+        rin_items_leave_out(w->items, name); /* a broken link, a device */
+    }
+    rin_free(name);
+    return status;
+}
+
+static bool is_inside_itself(const level *here) {
+    for (const level *l = here->up; l; l = l->up) {
+        if (l->device == here->device && l->inode == here->inode) return true;
+    }
+    return false;
+}
+
+static rin_status list(const walker *w, DIR *stream, const char *relative, const level *here, rin_error *error) {
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(stream);
+        if (!entry && errno) {
+            return rin_error_set(error, RIN_ERR_IO, "cannot list folder '%s' in '%s': %s", relative, w->root,
+                                 strerror(errno));
+        }
+        if (!entry) return RIN_OK;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        rin_status status = visit(w, stream, relative, entry->d_name, here, error);
+        if (status != RIN_OK) return status;
+    }
+}
+
+static rin_status walk(const walker *w, const char *relative, const level *up, rin_error *error) {
+    char *path = rin_path_join(w->root, relative, error);
+    if (!path) return RIN_ERR_MEMORY;
+    rin_status status = RIN_OK;
+    struct stat info;
+    DIR *stream = opendir(path);
+    if (!stream || fstat(dirfd(stream), &info) != 0) {
+        status = rin_error_set(error, RIN_ERR_IO, "cannot list folder '%s': %s", path, strerror(errno));
+        goto done;
+    }
+    level here = {.up = up, .device = info.st_dev, .inode = info.st_ino, .depth = up ? up->depth + 1 : 0};
+    if (here.depth > MAX_DEPTH) {
+        status = rin_error_set(error, RIN_ERR_FORMAT, "folder '%s' is more than %d levels deep", path, MAX_DEPTH);
+    } else if (is_inside_itself(&here)) {
+        rin_items_leave_out(w->items, relative);
+    } else {
+        status = list(w, stream, relative, &here, error);
+    }
+done:
+    if (stream) closedir(stream);
+    rin_free(path);
+    return status;
+}
+
+static void folder_close(void *source) {
+    folder *f = source;
+    if (f) rin_free(f->root);
+    rin_free(f);
+}
+
+static rin_status folder_open(const rin_source_request *request, rin_items *items, void **source, rin_error *error) {
+    *source = NULL;
+    walker w = {.root = request->path, .items = items, .log = request->log};
+    rin_status status = walk(&w, "", NULL, error);
+    if (status == RIN_OK) status = rin_items_classify(items, request->log, error);
+    if (status != RIN_OK) return status;
+    folder *f = rin_calloc(1, sizeof *f, error);
+    if (f) f->root = rin_strdup(request->path, error);
+    if (!f || !f->root) {
+        folder_close(f);
+        return RIN_ERR_MEMORY;
+    }
+    *source = f;
+    return RIN_OK;
+}
+
+static rin_status folder_read(const void *source, const rin_item *item, rin_image *out, rin_error *error) {
+    const folder *f = source;
+    char *path = rin_path_join(f->root, item->name, error), *bytes = NULL;
+    if (!path) return RIN_ERR_MEMORY;
+    size_t n = 0;
+    rin_status status = rin_file_read(path, RIN_MAX_ITEM_BYTES, &bytes, &n, error);
+    if (status == RIN_OK) status = rin_image_decode(bytes, n, out, error);
+    rin_free(bytes);
+    rin_free(path);
+    return status;
+}
+
+const rin_source_kind rin_source_folder = {
+    .name = "folder",
+    .accepts = "a folder of JPEG, PNG or WebP images, with one sub-folder per class or none",
+    .probe = rin_path_is_dir,
+    .open = folder_open,
+    .read = folder_read,
+    .close = folder_close,
+};

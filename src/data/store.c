@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* store: the items at one size, kept in memory or decoded when asked for; broken ones are replaced. */
+#include <math.h>
+#include <string.h>
+
+#include "data/store.h"
+#include "data/threads.h"
+
+/* pixels is written by one thread while the cache is filled and only read after. */
+typedef struct entry {
+    void *pixels; /* uint8_t or float, (height, width, channels); NULL: not cached */
+    bool is_bytes;
+    atomic_bool broken;
+} entry;
+
+struct rin_store {
+    const rin_dataset *dataset;
+    rin_loader_options options;
+    size_t n, n_elements; /* items, numbers an item */
+    entry *entries;       /* (n) */
+    atomic_size_t n_cached, n_broken;
+    atomic_ullong cached_bytes;
+};
+
+/* Failures that are the item's own, not the machine's. */
+static bool means_broken(rin_status status) {
+    return status == RIN_ERR_FORMAT || status == RIN_ERR_IO || status == RIN_ERR_UNSUPPORTED;
+}
+
+static void mark_broken(rin_store *store, size_t index, const char *reason) {
+    if (atomic_exchange(&store->entries[index].broken, true)) return;
+    atomic_fetch_add(&store->n_broken, 1);
+    rin_log_write(store->options.log, RIN_LOG_WARNING, "broken image, replaced by the next one: %s", reason);
+}
+
+/* Decodes and fits; *exact: every number is a whole multiple of 1/255. */
+static rin_status decode(const rin_store *store, size_t index, float *out, bool *exact, rin_error *error) {
+    const rin_loader_options *o = &store->options;
+    rin_image image;
+    rin_status status = rin_dataset_decode(store->dataset, index, &image, error);
+    if (status == RIN_OK) status = rin_image_fit(&image, o->height, o->width, o->channels, out, error);
+    if (status == RIN_OK) *exact = rin_image_fits_exactly(&image, o->height, o->width, o->channels);
+    rin_image_clear(&image);
+    return status;
+}
+
+/* ---- the cache ---- */
+
+/* Keeps an item unless that would exceed the bound. */
+static rin_status keep(rin_store *store, size_t index, const float *pixels, bool exact, rin_error *error) {
+    entry *e = &store->entries[index];
+    size_t size = exact ? 1 : sizeof(float), bytes = store->n_elements * size;
+    if (atomic_fetch_add(&store->cached_bytes, bytes) + bytes > store->options.cache_bytes) return RIN_OK;
+    e->pixels = rin_calloc(store->n_elements, size, error);
+    if (!e->pixels) return RIN_ERR_MEMORY;
+    e->is_bytes = exact;
+    if (exact) {
+        uint8_t *to = e->pixels;
+        for (size_t i = 0; i < store->n_elements; i++) to[i] = (uint8_t)lrintf(pixels[i] * 255.0f);
+    } else {
+        memcpy(e->pixels, pixels, bytes);
+    }
+    atomic_fetch_add(&store->n_cached, 1);
+    return RIN_OK;
+}
+
+static rin_status cache_item(void *user, size_t index, rin_error *error) {
+    rin_store *store = user;
+    bool exact = false;
+    float *pixels = rin_calloc(store->n_elements, sizeof *pixels, error);
+    if (!pixels) return RIN_ERR_MEMORY;
+    rin_status status = decode(store, index, pixels, &exact, error);
+    if (status == RIN_OK) {
+        status = keep(store, index, pixels, exact, error);
+    } else if (means_broken(status) && !store->options.strict) {
+        mark_broken(store, index, error->text);
+        status = RIN_OK;
+    }
+    rin_free(pixels);
+    return status;
+}
+
+/* Judges by the first item whether all of them will be small. */
+static rin_status expects_to_fit(const rin_store *store, bool *fits, rin_error *error) {
+    bool exact = false;
+    float *pixels = rin_calloc(store->n_elements, sizeof *pixels, error);
+    if (!pixels) return RIN_ERR_MEMORY;
+    (void)decode(store, 0, pixels, &exact, NULL); /* a broken item is met again */
+    rin_free(pixels);
+    uint64_t bytes = store->n_elements * (exact ? 1 : sizeof(float));
+    *fits = store->options.cache_bytes / bytes >= store->n;
+    return RIN_OK;
+}
+
+static rin_status fill(rin_store *store, rin_error *error) {
+    const rin_loader_options *o = &store->options;
+    bool fits = false;
+    rin_status status = expects_to_fit(store, &fits, error);
+    if (status != RIN_OK || !fits) return status;
+    const rin_parallel work = {
+        .n = store->n,
+        .threads = o->workers,
+        .cancel = o->cancel,
+        .progress = o->progress,
+        .progress_user = o->progress_user,
+        .run = cache_item,
+        .user = store,
+    };
+    return rin_parallel_run(&work, error);
+}
+
+rin_status rin_store_create(const rin_dataset *dataset, const rin_loader_options *options, rin_store **out,
+                            rin_error *error) {
+    *out = NULL;
+    rin_store *store = rin_calloc(1, sizeof *store, error);
+    if (!store) return RIN_ERR_MEMORY;
+    store->dataset = dataset;
+    store->options = *options;
+    store->n = rin_dataset_count(dataset);
+    store->n_elements = (size_t)options->height * (size_t)options->width * (size_t)options->channels;
+    store->entries = rin_calloc(store->n, sizeof *store->entries, error);
+    rin_status status = store->entries ? fill(store, error) : RIN_ERR_MEMORY;
+    if (status == RIN_OK) *out = store;
+    else rin_store_free(store);
+    return status;
+}
+
+void rin_store_free(rin_store *store) {
+    if (!store) return;
+    for (size_t i = 0; store->entries && i < store->n; i++) rin_free(store->entries[i].pixels);
+    rin_free(store->entries);
+    rin_free(store);
+}
+
+/* ---- loading ---- */
+
+static rin_status load_one(const rin_store *store, size_t index, float *out, rin_error *error) {
+    const entry *e = &store->entries[index];
+    bool exact;
+    if (!e->pixels) return decode(store, index, out, &exact, error);
+    if (e->is_bytes) {
+        const uint8_t *from = e->pixels;
+        for (size_t i = 0; i < store->n_elements; i++) out[i] = (float)from[i] / 255.0f;
+    } else {
+        memcpy(out, e->pixels, store->n_elements * sizeof *out);
+    }
+    return RIN_OK;
+}
+
+rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *used, rin_error *error) {
+    for (size_t tried = 0; tried < store->n; tried++) {
+        *used = (index + tried) % store->n;
+        if (atomic_load(&store->entries[*used].broken)) continue;
+        rin_error reason = {0};
+        rin_status status = load_one(store, *used, out, &reason);
+        if (status == RIN_OK) return RIN_OK;
+        if (!means_broken(status) || store->options.strict) {
+            if (error) *error = reason;
+            return status;
+        }
+        mark_broken(store, *used, reason.text);
+    }
+    return rin_error_set(error, RIN_ERR_FORMAT, "none of the data set's %zu images can be decoded", store->n);
+}
+
+size_t rin_store_n_cached(const rin_store *store) {
+    return atomic_load(&store->n_cached);
+}
+
+size_t rin_store_n_broken(const rin_store *store) {
+    return atomic_load(&store->n_broken);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* Parameter arenas and initial values. */
+#include <math.h>
+#include <string.h>
+
+#include "exec/exec.h"
+
+enum { ALIGN = 16 }; /* elements: a cache line of floats */
+
+static rin_status list_tensors(rin_weights *weights, const rin_graph *graph, rin_error *error) {
+    int n = 0;
+    for (int i = 1; i < graph->n_values; i++) n += graph->values[i].kind == RIN_VALUE_PARAM;
+    weights->tensors = rin_calloc((size_t)n, sizeof *weights->tensors, error);
+    weights->segments = rin_calloc((size_t)n, sizeof *weights->segments, error);
+    if (!weights->tensors || !weights->segments) return RIN_ERR_MEMORY;
+    for (int i = 1; i < graph->n_values; i++) {
+        const rin_value_info *info = &graph->values[i];
+        if (info->kind != RIN_VALUE_PARAM) continue;
+        int64_t count = rin_shape_count(&info->shape);
+        rin_tensor *tensor = &weights->tensors[weights->n_tensors];
+        *tensor = (rin_tensor){rin_strdup(info->name, error), info->shape, info->init, weights->count, count};
+        weights->segments[weights->n_tensors++] = (rin_segment){weights->count, count, info->shape.rank > 1};
+        if (!tensor->name) return RIN_ERR_MEMORY;
+        weights->count += (count + ALIGN - 1) / ALIGN * ALIGN;
+        weights->parameters += count;
+    }
+    return RIN_OK;
+}
+
+rin_status rin_weights_create(const rin_graph *graph, rin_backend *backend, bool training, rin_weights **out,
+                              rin_error *error) {
+    *out = NULL;
+    rin_weights *weights = rin_calloc(1, sizeof *weights, error);
+    if (!weights) return RIN_ERR_MEMORY;
+    weights->backend = backend;
+    rin_status status = list_tensors(weights, graph, error);
+    int n = training ? RIN_N_ARENAS : RIN_ARENA_M;
+    for (int i = 0; status == RIN_OK && i < n; i++) {
+        status = rin_backend_alloc(backend, weights->count, &weights->arenas[i], error);
+    }
+    if (status == RIN_OK) *out = weights;
+    else rin_weights_free(weights);
+    return status;
+}
+
+void rin_weights_free(rin_weights *weights) {
+    if (!weights) return;
+    for (int i = 0; i < RIN_N_ARENAS; i++) rin_backend_release(weights->backend, weights->arenas[i]);
+    for (int i = 0; i < weights->n_tensors; i++) rin_free(weights->tensors[i].name);
+    rin_free(weights->tensors);
+    rin_free(weights->segments);
+    rin_free(weights);
+}
+
+const rin_tensor *rin_weights_find(const rin_weights *weights, const char *name) {
+    for (int i = 0; i < weights->n_tensors; i++) {
+        if (strcmp(weights->tensors[i].name, name) == 0) return &weights->tensors[i];
+    }
+    return NULL;
+}
+
+static void *place(const rin_weights *weights, rin_arena arena, const rin_tensor *tensor) {
+    return (char *)weights->arenas[arena] + (size_t)tensor->offset * weights->backend->table->element_size;
+}
+
+void rin_weights_upload(rin_weights *weights, rin_arena arena, const rin_tensor *tensor, const float *values) {
+    rin_backend_upload(weights->backend, place(weights, arena, tensor), values, tensor->count);
+}
+
+void rin_weights_download(const rin_weights *weights, rin_arena arena, const rin_tensor *tensor, float *values) {
+    rin_backend_download(weights->backend, values, place(weights, arena, tensor), tensor->count);
+}
+
+/* Each tensor has a key of its own, made from its name, so that adding a tensor does not change the others. */
+static rin_random_key key_of(const char *name, uint64_t seed) {
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (const char *p = name; *p; p++) hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+    return (rin_random_key){seed, hash, 0xFFFFFFFFu};
+}
+
+static float initial(const rin_tensor *tensor, rin_random_key key, uint64_t i) {
+    double scale = tensor->init.scale;
+    if (tensor->init.kind == RIN_INIT_CONSTANT) return (float)scale;
+    if (tensor->init.kind == RIN_INIT_UNIFORM) return (float)(scale * (2 * (double)rin_random_uniform(key, i) - 1));
+    for (uint64_t attempt = 0;; attempt++) {
+        double v = (double)rin_random_normal(key, i + attempt * (uint64_t)tensor->count);
+        if (fabs(v) <= 2) return (float)(scale * v);
+    }
+}
+
+rin_status rin_weights_init(rin_weights *weights, uint64_t seed, rin_error *error) {
+    int64_t most = 1;
+    for (int i = 0; i < weights->n_tensors; i++) most = RIN_MAX(most, weights->tensors[i].count);
+    float *values = rin_calloc((size_t)most, sizeof *values, error);
+    if (!values) return RIN_ERR_MEMORY;
+    for (int t = 0; t < weights->n_tensors; t++) {
+        const rin_tensor *tensor = &weights->tensors[t];
+        rin_random_key key = key_of(tensor->name, seed);
+        for (int64_t i = 0; i < tensor->count; i++) values[i] = initial(tensor, key, (uint64_t)i);
+        rin_weights_upload(weights, RIN_ARENA_WEIGHTS, tensor, values);
+        rin_weights_upload(weights, RIN_ARENA_EMA, tensor, values);
+    }
+    rin_free(values);
+    return RIN_OK;
+}

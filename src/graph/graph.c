@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* The builder of graphs: arrays that grow, names, and the first error. */
+#include <string.h>
+
+#include "graph/graph.h"
+
+int64_t rin_shape_count(const rin_shape *shape) {
+    int64_t n = 1;
+    for (int i = 0; i < shape->rank; i++) n *= shape->dim[i];
+    return n;
+}
+
+int64_t rin_shape_last(const rin_shape *shape) {
+    return shape->rank ? shape->dim[shape->rank - 1] : 1;
+}
+
+int64_t rin_shape_rows(const rin_shape *shape) {
+    int64_t n = 1;
+    for (int i = 0; i + 1 < shape->rank; i++) n *= shape->dim[i];
+    return n;
+}
+
+bool rin_shape_equal(const rin_shape *a, const rin_shape *b) {
+    if (a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; i++) {
+        if (a->dim[i] != b->dim[i]) return false;
+    }
+    return true;
+}
+
+const char *rin_shape_text(const rin_shape *shape, char text[static 96]) {
+    int n = snprintf(text, 96, "(");
+    for (int i = 0; i < shape->rank && n < 90; i++) {
+        n += snprintf(text + n, 96 - (size_t)n, i ? ", %lld" : "%lld", (long long)shape->dim[i]);
+    }
+    if (n < 95) snprintf(text + n, 96 - (size_t)n, ")");
+    return text;
+}
+
+rin_graph *rin_graph_create(rin_error *error) {
+    rin_graph *graph = rin_calloc(1, sizeof *graph, error);
+    if (!graph) return NULL;
+    graph->n_values = 1;
+    graph->next_stream = 1;
+    return graph;
+}
+
+void rin_graph_free(rin_graph *graph) {
+    if (!graph) return;
+    for (int i = 1; i < graph->n_values; i++) rin_free(graph->values[i].name);
+    for (int i = 0; i < graph->n_scopes; i++) rin_free(graph->scopes[i]);
+    rin_free(graph->values);
+    rin_free(graph->nodes);
+    rin_free(graph->scopes);
+    rin_free(graph);
+}
+
+rin_status rin_graph_status(const rin_graph *graph, rin_error *error) {
+    if (graph->error.code != RIN_OK && error) *error = graph->error;
+    return graph->error.code;
+}
+
+rin_value rin_graph_fail(rin_graph *graph, rin_status code, const char *format, ...) {
+    if (graph->error.code != RIN_OK) return 0;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    (void)rin_error_set(&graph->error, code, "%s%s%s", graph->scope, *graph->scope ? ": " : "", text);
+    return 0;
+}
+
+void rin_graph_enter(rin_graph *graph, const char *format, ...) {
+    size_t n = strlen(graph->scope), room = sizeof graph->scope - n;
+    if (graph->scope_depth == (int)RIN_COUNT(graph->scope_lengths)) {
+        (void)rin_graph_fail(graph, RIN_ERR_INTERNAL, "scopes nested too deep");
+        return;
+    }
+    graph->scope_lengths[graph->scope_depth++] = (int)n;
+    int dot = n ? snprintf(graph->scope + n, room, ".") : 0;
+    va_list args;
+    va_start(args, format);
+    int added = vsnprintf(graph->scope + n + dot, room - (size_t)dot, format, args);
+    va_end(args);
+    if (added < 0 || (size_t)(added + dot) >= room) (void)rin_graph_fail(graph, RIN_ERR_INTERNAL, "scope name too long");
+}
+
+void rin_graph_leave(rin_graph *graph) {
+    if (graph->scope_depth) graph->scope[graph->scope_lengths[--graph->scope_depth]] = '\0';
+}
+
+/* The copy of the current scope that nodes point to. */
+static const char *keep_scope(rin_graph *graph) {
+    if (graph->n_scopes && strcmp(graph->scopes[graph->n_scopes - 1], graph->scope) == 0) {
+        return graph->scopes[graph->n_scopes - 1];
+    }
+    for (int i = graph->n_scopes - 1; i >= 0; i--) {
+        if (strcmp(graph->scopes[i], graph->scope) == 0) return graph->scopes[i];
+    }
+    char **scopes = rin_realloc(graph->scopes, (size_t)graph->n_scopes + 1, sizeof *scopes, &graph->error);
+    if (!scopes) return "";
+    graph->scopes = scopes;
+    char *copy = rin_strdup(graph->scope, &graph->error);
+    if (!copy) return "";
+    return graph->scopes[graph->n_scopes++] = copy;
+}
+
+rin_value rin_graph_value(rin_graph *graph, rin_value_kind kind, rin_shape shape) {
+    if (graph->error.code != RIN_OK) return 0;
+    for (int i = 0; i < shape.rank; i++) {
+        if (shape.dim[i] < 1) {
+            char text[96];
+            return rin_graph_fail(graph, RIN_ERR_SHAPE, "a tensor of shape %s is empty", rin_shape_text(&shape, text));
+        }
+    }
+    if (graph->n_values >= graph->value_capacity) {
+        int capacity = RIN_MAX(256, 2 * graph->value_capacity);
+        rin_value_info *values = rin_realloc(graph->values, (size_t)capacity, sizeof *values, &graph->error);
+        if (!values) return 0;
+        graph->values = values;
+        graph->value_capacity = capacity;
+    }
+    graph->values[graph->n_values] = (rin_value_info){.kind = kind, .shape = shape};
+    return (rin_value)graph->n_values++;
+}
+
+static rin_value named_value(rin_graph *graph, rin_value_kind kind, const char *name, rin_shape shape) {
+    rin_value value = rin_graph_value(graph, kind, shape);
+    if (!value) return 0;
+    char *copy = rin_strdup(name, &graph->error);
+    if (!copy) return 0;
+    graph->values[value].name = copy;
+    return value;
+}
+
+rin_value rin_graph_input(rin_graph *graph, const char *name, rin_shape shape) {
+    return named_value(graph, RIN_VALUE_INPUT, name, shape);
+}
+
+rin_value rin_graph_param(rin_graph *graph, const char *name, rin_shape shape, rin_init init) {
+    char full[384];
+    snprintf(full, sizeof full, "%s%s%s", graph->scope, *graph->scope ? "." : "", name);
+    rin_value value = rin_graph_find(graph, full);
+    if (value) return value;
+    value = named_value(graph, RIN_VALUE_PARAM, full, shape);
+    if (value) graph->values[value].init = init;
+    return value;
+}
+
+rin_value rin_graph_param_gradient(rin_graph *graph, rin_value param) {
+    if (graph->error.code != RIN_OK) return 0;
+    for (int i = 1; i < graph->n_values; i++) {
+        if (graph->values[i].kind == RIN_VALUE_GRAD && graph->values[i].param == param) return (rin_value)i;
+    }
+    rin_value value = rin_graph_value(graph, RIN_VALUE_GRAD, graph->values[param].shape);
+    if (value) graph->values[value].param = param;
+    return value;
+}
+
+rin_value rin_graph_output(rin_graph *graph, const char *name, rin_value value) {
+    if (graph->error.code != RIN_OK) return 0;
+    rin_value_info *info = &graph->values[value];
+    if (!value || info->name) return rin_graph_fail(graph, RIN_ERR_INTERNAL, "output '%s' has a name already", name);
+    info->name = rin_strdup(name, &graph->error);
+    info->is_output = true;
+    return value;
+}
+
+void rin_graph_append(rin_graph *graph, const rin_node *node) {
+    if (graph->error.code != RIN_OK) return;
+    if (graph->n_nodes >= graph->node_capacity) {
+        int capacity = RIN_MAX(128, 2 * graph->node_capacity);
+        rin_node *nodes = rin_realloc(graph->nodes, (size_t)capacity, sizeof *nodes, &graph->error);
+        if (!nodes) return;
+        graph->nodes = nodes;
+        graph->node_capacity = capacity;
+    }
+    rin_node *copy = &graph->nodes[graph->n_nodes++];
+    *copy = *node;
+    if (!copy->scope) copy->scope = keep_scope(graph);
+    if (!copy->stream) copy->stream = graph->next_stream++;
+}
+
+const rin_shape *rin_graph_shape(const rin_graph *graph, rin_value value) {
+    static const rin_shape none = {0};
+    return value && (int)value < graph->n_values ? &graph->values[value].shape : &none;
+}
+
+rin_value rin_graph_find(const rin_graph *graph, const char *name) {
+    for (int i = 1; i < graph->n_values; i++) {
+        if (graph->values[i].name && strcmp(graph->values[i].name, name) == 0) return (rin_value)i;
+    }
+    return 0;
+}

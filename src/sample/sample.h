@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* sample: the sampling loop over a forward program, hiddens carried from step to step. */
+#ifndef RIN_SAMPLE_H
+#define RIN_SAMPLE_H
+
+#include "config/config.h"
+#include "diffusion/diffusion.h"
+#include "exec/exec.h"
+
+typedef struct rin_sampling_options {
+    int64_t steps;
+    rin_sampler sampler;
+    rin_schedule schedule;
+    double guidance;        /* w of (1+w) pred_label - w pred_none */
+    double td;              /* time difference, in steps */
+    double self_cond_decay; /* m of h = m h + (1-m) h_new */
+} rin_sampling_options;
+
+/* From sample.* of a configuration; sample.schedule defaults to diffusion.infer_schedule. */
+rin_status rin_sampling_options_from(const rin_config *config, rin_sampling_options *out, rin_error *error) RIN_CHECKED;
+
+/* One batch on its way from noise to data. */
+typedef struct rin_sampling {
+    rin_sampling_options options;
+    rin_config config;
+    rin_program *program;
+    int64_t batch, step;
+    int64_t n_pixels, n_latent, n_tape, n_labels; /* elements of the whole batch */
+    float *x, *x0;        /* [n_pixels] state, and the estimate of the last step, in -b..b */
+    float *output, *other; /* [n_pixels] of the network, and of its unlabelled forward */
+    float *labels, *no_labels, *gammas;
+    float *latent, *tape, *fresh; /* hiddens carried, and those of the last forward */
+} rin_sampling;
+
+rin_status rin_sampling_create(const rin_config *config, rin_weights *weights, rin_arena parameters, int64_t batch,
+                               const rin_sampling_options *options, rin_sampling **out, rin_error *error) RIN_CHECKED;
+void rin_sampling_free(rin_sampling *sampling);
+/* Starts a batch. noise (B, F, H, W, Ch), labels (B, classes) or NULL, frames (B, seq_cond, H, W, Ch) in 0..1 or NULL. */
+rin_status rin_sampling_start(rin_sampling *sampling, const float *noise, const float *labels, const float *frames,
+                              rin_error *error) RIN_CHECKED;
+/* One step; noise (B, F, H, W, Ch) is read by samplers that need it. */
+rin_status rin_sampling_step(rin_sampling *sampling, const float *noise, rin_error *error) RIN_CHECKED;
+/* The last estimate as pixel values, not clipped to 0..1. */
+void rin_sampling_pixels(const rin_sampling *sampling, float *pixels);
+
+#endif
