@@ -41,6 +41,9 @@ rin_status rin_check_read_labels(rin_check *check, float **one_hot, rin_error *e
 double rin_check_number(const rin_check *check, const char *key, double otherwise);
 const char *rin_check_word(const rin_check *check, const char *key, const char *otherwise);
 
+/* Marks a tensor as known although this model does not use it. */
+void rin_check_ignore(rin_check *check, const char *name);
+
 /* Compares n values with tensor "<check>/<name>": |a - b| <= tolerance * scale, scale 0 meaning max|b|. */
 rin_status rin_check_compare(rin_check *check, const char *name, const float *values, int64_t n, double tolerance,
                              double scale, rin_error *error) RIN_CHECKED;

@@ -88,6 +88,7 @@ static rin_status feed_step(rin_check *check, rin_program *program, int64_t part
     static const char *const names[] = {"images", "t", "noise", "self_cond_uniform"};
     rin_status status = feed_labels(check, program, error);
     for (size_t i = 0; i < RIN_COUNT(names) && status == RIN_OK; i++) status = feed(check, program, names[i], names[i], part, error);
+    rin_check_ignore(check, "self_cond_uniform"); /* there for models that do not mask, too */
     if (status == RIN_OK) status = feed(check, program, "frames", "cond_frames", 0, error);
     return status;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* archive: images in a tar or zip archive, kept in memory as they are. Nothing is ever unpacked to disk. */
+#include <errno.h>
 #include <string.h>
 
 #include <archive.h>
@@ -64,10 +65,17 @@ static const char *name_of(struct archive_entry *entry) {
 
 /* ---- reading ---- */
 
+/* What libarchive says: IO when the file cannot be had, FORMAT when its data is at fault. */
+static rin_status stream_error(struct archive *stream, const char *what, rin_error *error) {
+    const char *reason = archive_error_string(stream);
+    bool no_file = archive_errno(stream) == ENOENT || archive_errno(stream) == EACCES || archive_errno(stream) == EIO;
+    return rin_error_set(error, no_file ? RIN_ERR_IO : RIN_ERR_FORMAT, "%s: %s", what,
+                         reason ? reason : "no reason given");
+}
+
 static rin_status too_large(const archive_source *s, rin_error *error) {
     return rin_error_set(error, RIN_ERR_MEMORY,
-                         "its images take more than the %zu bytes of memory allowed; unpack it and give the folder "
-                         "instead",
+                         "its images take more than the %zu bytes of memory allowed; unpack it and give the folder",
                          s->limit);
 }
 
@@ -93,11 +101,7 @@ static rin_status read_blob(const archive_source *s, struct archive *stream, blo
         rin_status status = b->n == capacity ? grow(s, b, &capacity, error) : RIN_OK;
         if (status != RIN_OK) return status;
         la_ssize_t n = archive_read_data(stream, b->bytes + b->n, capacity - b->n);
-        if (n < 0) {
-            const char *reason = archive_error_string(stream);
-            return rin_error_set(error, RIN_ERR_FORMAT, "damaged or encrypted: %s",
-                                 reason ? reason : "no reason given");
-        }
+        if (n < 0) return stream_error(stream, "damaged or encrypted", error);
         if (n == 0) break;
         b->n += (size_t)n;
     }
@@ -144,19 +148,17 @@ static rin_status take_entry(archive_source *s, struct archive *stream, struct a
 
 static rin_status read_all(archive_source *s, struct archive *stream, const char *path, rin_items *items,
                            rin_error *error) {
-    int code = archive_read_open_filename(stream, path, BLOCK_BYTES);
-    for (size_t n = 0; code >= ARCHIVE_WARN; n++) {
+    if (archive_read_open_filename(stream, path, BLOCK_BYTES) != ARCHIVE_OK) {
+        return stream_error(stream, "cannot be opened", error);
+    }
+    for (;;) {
         struct archive_entry *entry;
-        code = archive_read_next_header(stream, &entry);
+        int code = archive_read_next_header(stream, &entry);
         if (code == ARCHIVE_EOF) return RIN_OK;
-        if (code < ARCHIVE_WARN) {
-            return rin_error_set(error, RIN_ERR_FORMAT, "damaged or cut after %zu entries: %s", n,
-                                 archive_error_string(stream));
-        }
+        if (code < ARCHIVE_WARN) return stream_error(stream, "damaged or cut", error);
         rin_status status = take_entry(s, stream, entry, items, error);
         if (status != RIN_OK) return status;
     }
-    return rin_error_set(error, RIN_ERR_IO, "cannot open it: %s", archive_error_string(stream));
 }
 
 static rin_status archive_open(const rin_source_request *request, rin_items *items, void **source, rin_error *error) {

@@ -60,7 +60,8 @@ typedef struct crew {
 /* Indices are taken in order, so when one fails all lower ones are done or being done: the lowest failure is found. */
 static void *run_member(void *user) {
     crew *c = user;
-    while (!atomic_load(&c->stop)) {
+    const atomic_bool *cancel = c->work->cancel;
+    while (!atomic_load(&c->stop) && !(cancel && atomic_load(cancel))) {
         size_t index = atomic_fetch_add(&c->next, 1);
         if (index >= c->work->n) break;
         rin_error error = {0};
@@ -83,30 +84,25 @@ static void *run_member(void *user) {
     return NULL;
 }
 
-/* Waits until every member has left, reporting progress and passing on a request to stop. */
-static bool watch(crew *c) {
+/* Waits until every member has left, reporting progress. */
+static void watch(crew *c) {
     const rin_parallel *work = c->work;
-    bool cancelled = false;
     pthread_mutex_lock(&c->mutex);
     while (c->n_running > 0) {
         rin_condition_wait(&c->left, &c->mutex);
         pthread_mutex_unlock(&c->mutex);
         if (work->progress) work->progress(work->progress_user, atomic_load(&c->done), work->n);
-        if (work->cancel && atomic_load(work->cancel)) {
-            cancelled = true;
-            atomic_store(&c->stop, true);
-        }
         pthread_mutex_lock(&c->mutex);
     }
     pthread_mutex_unlock(&c->mutex);
-    return cancelled;
+    if (work->progress) work->progress(work->progress_user, atomic_load(&c->done), work->n);
 }
 
 rin_status rin_parallel_run(const rin_parallel *work, rin_error *error) {
     crew c = {.work = work};
     pthread_t members[RIN_LOADER_MAX_WORKERS];
-    size_t n_wanted = RIN_MIN(RIN_MIN((size_t)RIN_MAX(work->threads, 1), work->n), RIN_LOADER_MAX_WORKERS),
-           n_started = 0;
+    size_t n_threads = (size_t)RIN_MIN(RIN_MAX(work->threads, 1), RIN_LOADER_MAX_WORKERS);
+    size_t n_wanted = RIN_MIN(n_threads, work->n), n_started = 0;
     if (pthread_mutex_init(&c.mutex, NULL) || rin_condition_init(&c.left)) {
         return rin_error_set(error, RIN_ERR_MEMORY, "out of memory for a lock");
     }
@@ -124,12 +120,12 @@ rin_status rin_parallel_run(const rin_parallel *work, rin_error *error) {
         pthread_mutex_unlock(&c.mutex);
         if (n_started) status = RIN_OK; /* fewer will do */
     }
-    bool cancelled = watch(&c);
+    watch(&c);
     for (size_t i = 0; i < n_started; i++) pthread_join(members[i], NULL);
     if (c.status != RIN_OK) {
         status = c.status;
         if (error) *error = c.error;
-    } else if (cancelled && status == RIN_OK) {
+    } else if (status == RIN_OK && atomic_load(&c.done) < work->n) {
         status = rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %zu of %zu images", atomic_load(&c.done),
                                work->n);
     }

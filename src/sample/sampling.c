@@ -102,7 +102,7 @@ static rin_status write_state(rin_sampling *s, rin_error *error) {
 static rin_status carry(rin_sampling *s, const char *name, float *hidden, int64_t n, rin_error *error) {
     if (!n) return RIN_OK;
     rin_status status = rin_program_read(s->program, name, s->fresh, n, error);
-    float m = s->step ? (float)s->options.self_cond_decay : 0;
+    float m = (float)s->options.self_cond_decay;
     for (int64_t i = 0; i < n && status == RIN_OK; i++) hidden[i] = m * hidden[i] + (1 - m) * s->fresh[i];
     return status;
 }

@@ -3,9 +3,10 @@
 #ifndef RIN_TEST_CORPUS_H
 #define RIN_TEST_CORPUS_H
 
-#include <ftw.h>
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <archive.h>
@@ -26,15 +27,22 @@ static inline corpus corpus_make(void) {
     return c;
 }
 
-static inline int corpus_remove_one(const char *path, const struct stat *info, int type, struct FTW *where) {
-    (void)info;
-    (void)type;
-    (void)where;
-    return remove(path);
+static inline void remove_tree(const char *path) {
+    struct stat info;
+    assert_int_equal(lstat(path, &info), 0);
+    DIR *stream = S_ISDIR(info.st_mode) ? opendir(path) : NULL;
+    for (const struct dirent *entry; stream && (entry = readdir(stream));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        char *inner = rin_path_join(path, entry->d_name, NULL);
+        remove_tree(inner);
+        rin_free(inner);
+    }
+    if (stream) closedir(stream);
+    assert_int_equal(remove(path), 0);
 }
 
-static inline void corpus_remove(corpus *c) {
-    assert_int_equal(nftw(c->root, corpus_remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+static inline void corpus_remove(const corpus *c) {
+    remove_tree(c->root);
 }
 
 /* A path in the folder; freed by rin_free. */
@@ -103,7 +111,7 @@ static inline void packer_add(packer *p, const char *name, const void *bytes, si
     archive_entry_set_size(entry, (la_int64_t)n);
     archive_entry_set_filetype(entry, AE_IFREG);
     archive_entry_set_perm(entry, 0644);
-    assert_int_equal(archive_write_header(p->archive, entry), ARCHIVE_OK);
+    assert_true(archive_write_header(p->archive, entry) >= ARCHIVE_WARN); /* it warns of names beyond the locale */
     assert_int_equal(archive_write_data(p->archive, bytes, n), n);
     archive_entry_free(entry);
 }
@@ -149,7 +157,7 @@ static inline void expect_not_opened(const corpus *c, const char *name, rin_stat
     rin_error error = {0};
     rin_dataset *dataset;
     char *path = corpus_path(c, name);
-    assert_int_equal(rin_dataset_open(path, NULL, (rin_log){0}, &dataset, &error), status);
+    if (rin_dataset_open(path, NULL, (rin_log){0}, &dataset, &error) != status) fail_msg("%s", error.text);
     assert_null(dataset);
     if (!strstr(error.text, part)) fail_msg("'%s' lacks '%s'", error.text, part);
     rin_free(path);

@@ -79,7 +79,8 @@ static void test_folder_links(void **state) {
     (void)state;
     corpus c = corpus_make();
     corpus_add_png(&c, "real/one/1.png", 4, 1);
-    char *up = corpus_path(&c, "real/one/up"), *other = corpus_path(&c, "real/two"), *lost = corpus_path(&c, "real/one/x.png");
+    char *up = corpus_path(&c, "real/one/up"), *other = corpus_path(&c, "real/two");
+    char *lost = corpus_path(&c, "real/one/x.png");
     assert_int_equal(symlink("..", up), 0);
     assert_int_equal(symlink("one", other), 0);
     assert_int_equal(symlink("nowhere", lost), 0);
@@ -158,7 +159,7 @@ static void test_damaged_archives(void **state) {
     (void)state;
     corpus c = corpus_make();
     corpus_add(&c, "text.tar", "this is no archive", 18);
-    expect_not_opened(&c, "text.tar", RIN_ERR_FORMAT, "damaged or cut after 0 entries");
+    expect_not_opened(&c, "text.tar", RIN_ERR_FORMAT, "Unrecognized archive format");
     static const char *const kinds[] = {"tar.gz", "tar.xz", "zip"};
     for (size_t k = 0; k < RIN_COUNT(kinds); k++) {
         char name[32];
@@ -174,7 +175,7 @@ static void test_damaged_archives(void **state) {
         size_t n;
         assert_int_equal(rin_file_read(path, 1 << 20, &bytes, &n, NULL), RIN_OK);
         corpus_add(&c, name, bytes, n / 2);
-        expect_not_opened(&c, name, RIN_ERR_FORMAT, "damaged");
+        expect_not_opened(&c, name, RIN_ERR_FORMAT, name);
         rin_free(bytes);
         rin_free(path);
     }
@@ -206,7 +207,8 @@ static void test_shipped_subset(void **state) {
     (void)state;
     rin_dataset *dataset;
     rin_error error = {0};
-    if (rin_dataset_open("assets/cifar10-subset.tar.gz", NULL, (rin_log){0}, &dataset, &error) != RIN_OK) fail_msg("%s", error.text);
+    rin_status status = rin_dataset_open("assets/cifar10-subset.tar.gz", NULL, (rin_log){0}, &dataset, &error);
+    if (status != RIN_OK) fail_msg("%s", error.text);
     assert_int_equal(rin_dataset_count(dataset), 10000);
     assert_int_equal(rin_dataset_n_classes(dataset), 10);
     assert_string_equal(rin_dataset_class_name(dataset, 9), "truck");
@@ -280,7 +282,7 @@ static void test_load_fits(void **state) {
     rin_dataset *dataset = open_logged(&c, "", NULL);
     float pixels[4 * 4];
     assert_int_equal(rin_dataset_load(dataset, 0, 4, 4, 1, pixels, NULL), RIN_OK);
-    for (int i = 0; i < 16; i++) assert_float_equal(pixels[i], i % 4 ? 0.2 : 0.8, 1e-6);
+    for (int i = 0; i < 16; i++) assert_float_equal(pixels[i], (i % 4 ? 0.2 : 0.8), 1e-6);
     assert_int_equal(rin_dataset_load(dataset, 0, 4, 4, 2, pixels, NULL), RIN_ERR_ARG);
     rin_dataset_close(dataset);
     corpus_remove(&c);
@@ -332,9 +334,8 @@ static void test_scan(void **state) {
     atomic_bool cancel = true;
     rin_scan_report report;
     rin_scan_options options = {.cancel = &cancel};
-    rin_status status = rin_dataset_scan(dataset, &options, &report, NULL);
-    assert_true(status == RIN_ERR_CANCELLED || status == RIN_OK);
-    rin_scan_clear(&report);
+    assert_int_equal(rin_dataset_scan(dataset, &options, &report, NULL), RIN_ERR_CANCELLED);
+    assert_int_equal(report.n_good, 0);
     options.threads = -1;
     assert_int_equal(rin_dataset_scan(dataset, &options, &report, NULL), RIN_ERR_ARG);
     rin_dataset_close(dataset);

@@ -208,32 +208,28 @@ static void test_png_transparent_colour(void **state) {
 
 static void test_png_16_bits(void **state) {
     (void)state;
-    uint8_t pixels[N][4][2];
-    for (int i = 0; i < N; i++) {
-        for (int c = 0; c < 4; c++) {
-            pixels[i][c][0] = (uint8_t)(i * 6 + c);
-            pixels[i][c][1] = (uint8_t)(i * 31 + c * 7);
-        }
+    uint8_t stored[8 * N]; /* big-endian */
+    int values[4 * N];
+    for (int i = 0; i < 4 * N; i++) {
+        stored[2 * i] = (uint8_t)(i / 4 * 6 + i % 4);
+        stored[2 * i + 1] = (uint8_t)(i * 31);
+        values[i] = stored[2 * i] * 256 + stored[2 * i + 1];
     }
     png_options o = {.type = PNG_COLOR_TYPE_RGBA, .depth = 16};
-    rin_image image = decode(encode_png(pixels[0][0], 8 * W, W, H, o));
+    rin_image image = decode(encode_png(stored, 8 * W, W, H, o));
     expect_size(&image, W, H, 3, 2);
     for (int i = 0; i < N; i++) {
-        uint64_t alpha = (uint64_t)pixels[i][3][0] * 256 + pixels[i][3][1];
+        double alpha = values[4 * i + 3];
         for (int c = 0; c < 3; c++) {
-            double value = pixels[i][c][0] * 256.0 + pixels[i][c][1];
-            double wanted = (value * (double)alpha + 65535.0 * (65535.0 - (double)alpha)) / 65535.0;
+            double wanted = (values[4 * i + c] * alpha + 65535.0 * (65535.0 - alpha)) / 65535.0;
             assert_float_equal(((uint16_t *)image.samples)[3 * i + c], wanted, 0.51);
         }
     }
     rin_image_clear(&image);
     o.type = PNG_COLOR_TYPE_GRAY;
-    image = decode(encode_png(pixels[0][0], 2 * W, W, H, o));
+    image = decode(encode_png(stored, 2 * W, W, H, o));
     expect_size(&image, W, H, 1, 2);
-    for (int i = 0; i < N; i++) {
-        const uint8_t *stored = pixels[0][0] + 2 * i;
-        assert_int_equal(((uint16_t *)image.samples)[i], stored[0] * 256 + stored[1]);
-    }
+    for (int i = 0; i < N; i++) assert_int_equal(((uint16_t *)image.samples)[i], values[i]);
     rin_image_clear(&image);
 }
 

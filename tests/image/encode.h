@@ -157,7 +157,7 @@ static inline void add_u24(encoded *to, int value) {
     encoded_add(to, bytes, 3);
 }
 
-/* An extended WebP file around a still one, an animation of n_frames when that is > 0, with an EXIF orientation if > 0. */
+/* An extended WebP file around a still one: an animation when n_frames > 0, with an EXIF orientation when > 0. */
 static inline encoded extend_webp(const encoded *still, int width, int height, int n_frames, int orientation) {
     const encoded image = {still->bytes + 12, still->n - 12};
     encoded head = {0}, body = {0}, out = {0}, frame = {0}, anim = {0}, exif = {0};

@@ -26,6 +26,8 @@ typedef float vf __attribute__((vector_size(RIN_VECTOR_BYTES)));
 typedef int32_t vi __attribute__((vector_size(RIN_VECTOR_BYTES)));
 typedef uint32_t vu __attribute__((vector_size(RIN_VECTOR_BYTES)));
 typedef uint64_t vl __attribute__((vector_size(RIN_VECTOR_BYTES)));
+typedef double vd __attribute__((vector_size(RIN_VECTOR_BYTES)));
+typedef float vf_half __attribute__((vector_size(RIN_VECTOR_BYTES / 2)));
 typedef float vf_quarter __attribute__((vector_size(16)));
 
 /* The same in memory, wherever it lies. */
@@ -65,6 +67,16 @@ RIN_INLINE void vf_store_part(float *to, vf v, int64_t n) {
     for (int64_t i = 0; i < n; i++) to[i] = lanes[i];
 }
 
+/* A whole vector, or the last n numbers of an array: for loops over any length. */
+RIN_INLINE vf vf_load_most(const float *from, int64_t n) {
+    return n >= RIN_VF ? vf_load(from) : vf_load_part(from, n);
+}
+
+RIN_INLINE void vf_store_most(float *to, vf v, int64_t n) {
+    if (n >= RIN_VF) vf_store(to, v);
+    else vf_store_part(to, v, n);
+}
+
 /* ---- lanes ---- */
 
 RIN_INLINE vf vf_splat(float x) {
@@ -86,6 +98,12 @@ RIN_INLINE vf vf_select(vi mask, vf yes, vf no) {
 #else
     return (vf)((mask & (vi)yes) | (~mask & (vi)no));
 #endif
+}
+
+/* Lanes 0 .. n - 1; the others become 0. */
+RIN_INLINE vf vf_first(vf v, int64_t n) {
+    for (int i = 0; i < RIN_VF; i++) v[i] = i < n ? v[i] : 0;
+    return v;
 }
 
 /* Whether a mask has a lane set. */
@@ -188,6 +206,32 @@ RIN_INLINE float vf_sum(vf v) {
 #endif
     q += __builtin_shufflevector(q, q, 2, 3, 0, 1);
     return q[0] + q[1];
+}
+
+/* The sum of the squares of all numbers so far, in double, lane by lane. */
+typedef struct vd_squares {
+    vd low, high;
+} vd_squares;
+
+RIN_INLINE void vd_squares_add(vd_squares *sum, vf v) {
+#if RIN_VECTOR_BYTES == 64
+    vf_half a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+    vf_half b = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+#elif RIN_VECTOR_BYTES == 32
+    vf_half a = __builtin_shufflevector(v, v, 0, 1, 2, 3), b = __builtin_shufflevector(v, v, 4, 5, 6, 7);
+#else
+    vf_half a = __builtin_shufflevector(v, v, 0, 1), b = __builtin_shufflevector(v, v, 2, 3);
+#endif
+    vd low = __builtin_convertvector(a, vd), high = __builtin_convertvector(b, vd);
+    sum->low += low * low;
+    sum->high += high * high;
+}
+
+RIN_INLINE double vd_squares_sum(const vd_squares *sum) {
+    vd lanes = sum->low + sum->high;
+    double total = lanes[0];
+    for (int i = 1; i < RIN_VF / 2; i++) total += lanes[i];
+    return total;
 }
 
 RIN_INLINE float vf_highest(vf v) {

@@ -5,29 +5,33 @@
 /*
  * The team is laid over C as a grid; each thread works alone in its rectangle:
  *
- *   for up to BLOCK_COLS columns        pack B, all of K, into panels [GEMM_COLS wide]        in L2 and L3
- *     for up to BLOCK_ROWS rows
- *       for up to BLOCK_K of K          pack A into strips [GEMM_ROWS high]                   in L2
- *         for each panel                one panel of B                                        in L1
- *           for each strip              tile += strip panel, GEMM_ROWS x GEMM_COLS sums       in registers
+ *   for up to BLOCK_COLS columns, for up to BLOCK_ROWS rows          (their sums, as tiles: in L3)
+ *     for up to BLOCK_K of K               pack B into panels [k][GEMM_COLS]           in L2
+ *       for up to SLICE_ROWS rows          pack A into strips of GEMM_ROWS rows        in L2
+ *         for each panel                                                               in L1
+ *           for each strip                 tile += strip panel, all of the tile        in registers
  *       the last block of K hands each tile to finish()
  *
- * Tiles that wait for more blocks of K stay in the thread's scratch. Strips of a row-major A keep its order (row after
- * row, a copy with a stride that spreads over the cache's sets); of a K-major A they are [k][GEMM_ROWS].
- * With few rows the packing of B would not pay: then a row-major B is used in place, and for a B stored (N, K) every
+ * Strips of a row-major A keep its order (row after row, with a stride that spreads over the cache's sets); of a
+ * K-major A they are [k][GEMM_ROWS].
+ * With few rows the packing of B would not pay: then a K-major B is used in place, and for a B stored (N, K) every
  * element of C is a dot product of two contiguous rows.
  */
 enum {
-    BLOCK_ROWS = 96,             /* a multiple of GEMM_ROWS */
-    BLOCK_COLS = 256,            /* a multiple of GEMM_COLS */
-    LEAST_BLOCK_COLS = 64,
+    BLOCK_ROWS = 960, /* multiples of SLICE_ROWS, SLICE_ROWS of GEMM_ROWS */
+    SLICE_ROWS = 96,
+    BLOCK_COLS = 256, /* a multiple of GEMM_COLS */
     BLOCK_K = 256,
     STRIP_STRIDE = BLOCK_K + 16, /* of the rows of a strip */
     STRIP = GEMM_ROWS * STRIP_STRIDE,
-    PACKED_B = 1 << 19,          /* floats, about */
-    DOT_ROWS = 24,               /* up to here: dot products */
+    AHEAD = 4,     /* rows between prefetch and use */
+    DOT_ROWS = 24, /* up to here: dot products */
     IN_PLACE_ROWS = 2 * GEMM_ROWS
 };
+
+typedef struct extent {
+    int64_t begin, end;
+} extent;
 
 static int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
@@ -117,16 +121,23 @@ static const dot_function dot_functions[GEMM_ROWS] = {HEIGHTS(DOT)};
 
 /* ---- packing ---- */
 
+/* Asks for n floats that are read soon: rows lie too far apart for the hardware to guess the next one. */
+RIN_INLINE void prefetch(const float *from, int64_t n) {
+    for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(from + i);
+}
+
 /* Rows [m0, m1) and [k0, k1) of K of A into strips, STRIP floats apart. */
 static void pack_a(const rin_gemm *gemm, int64_t m0, int64_t m1, int64_t k0, int64_t k1, float *to) {
     if (!gemm->a_by_k) {
         for (int64_t i = m0; i < m1; i++) {
+            if (i + AHEAD < m1) prefetch(gemm->a + (i + AHEAD) * gemm->lda + k0, k1 - k0);
             memcpy(to + (i - m0) * STRIP_STRIDE, gemm->a + i * gemm->lda + k0, (size_t)(k1 - k0) * sizeof(float));
         }
         return;
     }
     for (int64_t p = k0; p < k1; p++) {
         const float *from = gemm->a + p * gemm->lda + m0;
+        if (p + AHEAD < k1) prefetch(from + AHEAD * gemm->lda, m1 - m0);
         float *strip = to + (p - k0) * GEMM_ROWS;
         int64_t left = m1 - m0;
         for (; left >= GEMM_ROWS; left -= GEMM_ROWS, from += GEMM_ROWS, strip += STRIP) {
@@ -173,6 +184,7 @@ static void pack_b_by_k(const rin_gemm *gemm, int64_t n0, int64_t n1, int64_t k0
     int64_t panel = (k1 - k0) * GEMM_COLS;
     for (int64_t p = k0; p < k1; p++) {
         const float *from = gemm->b + p * gemm->ldb;
+        if (p + AHEAD < k1) prefetch(from + AHEAD * gemm->ldb + n0, n1 - n0);
         float *row = to + (p - k0) * GEMM_COLS;
         int64_t j = n0;
         for (; j + GEMM_COLS <= n1; j += GEMM_COLS, row += panel) {
@@ -187,10 +199,6 @@ static void pack_b_by_k(const rin_gemm *gemm, int64_t n0, int64_t n1, int64_t k0
 }
 
 /* ---- the split over threads, and what each needs ---- */
-
-typedef struct extent {
-    int64_t begin, end;
-} extent;
 
 static extent share_of(int index, int count, int64_t n, int64_t grain) {
     extent share;
@@ -220,18 +228,12 @@ static bool is_dot(const rin_gemm *gemm) {
     return gemm->m <= DOT_ROWS && !gemm->a_by_k && !gemm->b_by_k;
 }
 
-/* Columns packed at once. */
-static int64_t block_cols(const rin_gemm *gemm) {
-    int64_t most = RIN_MIN(BLOCK_COLS, ceil_div(gemm->n, GEMM_COLS) * GEMM_COLS);
-    int64_t fit = PACKED_B / gemm->k / GEMM_COLS * GEMM_COLS;
-    return RIN_MIN(most, RIN_MAX(fit, LEAST_BLOCK_COLS));
-}
-
-/* Floats of a thread's scratch: strips of A, tiles, then panels of B. */
-enum { A_FLOATS = BLOCK_ROWS * STRIP_STRIDE, TILE_FLOATS = BLOCK_ROWS * BLOCK_COLS };
+/* Floats of a thread's scratch: strips of A, panels of B, tiles. */
+enum { A_FLOATS = SLICE_ROWS * STRIP_STRIDE, B_FLOATS = BLOCK_K * BLOCK_COLS };
 
 static size_t thread_floats(const rin_gemm *gemm) {
-    return A_FLOATS + TILE_FLOATS + (size_t)(block_cols(gemm) * gemm->k);
+    int64_t rows = RIN_MIN(BLOCK_ROWS, ceil_div(gemm->m, GEMM_ROWS) * GEMM_ROWS);
+    return A_FLOATS + B_FLOATS + (size_t)rows * BLOCK_COLS;
 }
 
 size_t RIN_KERNEL(gemm_scratch)(const rin_gemm *gemm, int threads) {
@@ -240,63 +242,64 @@ size_t RIN_KERNEL(gemm_scratch)(const rin_gemm *gemm, int threads) {
 
 /* ---- the loops ---- */
 
-/* Where the panels of some columns are: panel j of block p of K at data[k0 * width + j * (k1 - k0) * GEMM_COLS], or in
- * place in B. */
-typedef struct panels {
-    const float *packed;
-    int64_t n0, n1, width;
-    bool in_place; /* but a partial last panel is packed all the same */
-} panels;
+/* The part of [at, all.end) that a block of so many holds. */
+static extent block_at(extent all, int64_t at, int64_t size) {
+    return (extent){at, RIN_MIN(all.end, at + size)};
+}
 
-static const float *panel_at(const rin_gemm *gemm, const panels *b, int64_t j, int64_t k0, int64_t k1, int64_t *ld) {
-    if (b->in_place && b->n0 + (j + 1) * GEMM_COLS <= b->n1) {
-        *ld = gemm->ldb;
-        return gemm->b + k0 * gemm->ldb + b->n0 + j * GEMM_COLS;
+/* A thread's pointers into the scratch. */
+typedef struct workspace {
+    float *strips, *panels, *tiles;
+} workspace;
+
+static bool is_in_place(const rin_gemm *gemm) {
+    return gemm->b_by_k && gemm->m <= IN_PLACE_ROWS;
+}
+
+/* Panels of columns n; whole ones are left out where B is used in place. */
+static void pack_b(const rin_gemm *gemm, extent n, extent k, float *panels) {
+    int64_t panel = (k.end - k.begin) * GEMM_COLS;
+    if (gemm->b_by_k) {
+        int64_t whole = is_in_place(gemm) ? (n.end - n.begin) / GEMM_COLS : 0;
+        pack_b_by_k(gemm, n.begin + whole * GEMM_COLS, n.end, k.begin, k.end, panels + whole * panel);
+        return;
     }
-    *ld = GEMM_COLS;
-    return b->packed + k0 * b->width + j * (k1 - k0) * GEMM_COLS;
+    for (int64_t j = n.begin; j < n.end; j += GEMM_COLS, panels += panel) {
+        pack_panel_transposed(gemm, j, RIN_MIN(GEMM_COLS, n.end - j), k.begin, k.end, panels);
+    }
 }
 
-/* Blocks of K are of about equal length. */
-static int64_t block_k(const rin_gemm *gemm) {
-    return ceil_div(ceil_div(gemm->k, ceil_div(gemm->k, BLOCK_K)), 4) * 4;
-}
-
-static panels pack_b(const rin_gemm *gemm, int64_t n0, int64_t n1, float *to) {
-    panels b = {to, n0, n1, ceil_div(n1 - n0, GEMM_COLS) * GEMM_COLS, gemm->b_by_k && gemm->m <= IN_PLACE_ROWS};
-    int64_t step = block_k(gemm);
-    for (int64_t k0 = 0; k0 < gemm->k; k0 += step) {
-        int64_t k1 = RIN_MIN(gemm->k, k0 + step), whole = b.in_place ? (n1 - n0) / GEMM_COLS : 0;
-        float *block = to + k0 * b.width + whole * (k1 - k0) * GEMM_COLS;
-        if (gemm->b_by_k) {
-            pack_b_by_k(gemm, n0 + whole * GEMM_COLS, n1, k0, k1, block);
-            continue;
-        }
-        for (int64_t j = n0; j < n1; j += GEMM_COLS, block += (k1 - k0) * GEMM_COLS) {
-            pack_panel_transposed(gemm, j, RIN_MIN(GEMM_COLS, n1 - j), k0, k1, block);
+/* Adds a block of K to the tiles of a slice of rows. */
+static void multiply_slice(const rin_gemm *gemm, extent m, extent n, extent k, const workspace *work, float *tiles) {
+    int64_t n_strips = ceil_div(m.end - m.begin, GEMM_ROWS), length = k.end - k.begin;
+    bool first = k.begin == 0, last = k.end == gemm->k, in_place = is_in_place(gemm);
+    pack_a(gemm, m.begin, m.end, k.begin, k.end, work->strips);
+    const float *panel = work->panels;
+    for (int64_t col = n.begin; col < n.end; col += GEMM_COLS, panel += length * GEMM_COLS) {
+        int cols = (int)RIN_MIN(GEMM_COLS, n.end - col);
+        bool direct = in_place && cols == GEMM_COLS;
+        const float *b = direct ? gemm->b + k.begin * gemm->ldb + col : panel;
+        int64_t ldb = direct ? gemm->ldb : GEMM_COLS;
+        for (int64_t i = 0; i < n_strips; i++) {
+            int64_t row = m.begin + i * GEMM_ROWS;
+            int rows = (int)RIN_MIN(GEMM_ROWS, m.end - row);
+            sum_functions[gemm->a_by_k][rows - 1](work->strips + i * STRIP, b, ldb, length, tiles, !first);
+            if (last) gemm->finish(gemm->context, row, col, rows, cols, tiles);
+            if (!first || !last) tiles += GEMM_TILE;
         }
     }
-    return b;
 }
 
-/* Rows [m0, m1) of the columns of b, m1 - m0 <= BLOCK_ROWS. */
-static void multiply_rows(const rin_gemm *gemm, int64_t m0, int64_t m1, const panels *b, float *strips, float *tiles) {
-    int64_t step = block_k(gemm), n_strips = ceil_div(m1 - m0, GEMM_ROWS);
-    for (int64_t k0 = 0; k0 < gemm->k; k0 += step) {
-        int64_t k1 = RIN_MIN(gemm->k, k0 + step);
-        bool last = k1 == gemm->k, only = last && k0 == 0;
-        pack_a(gemm, m0, m1, k0, k1, strips);
-        for (int64_t j = 0; j < b->width / GEMM_COLS; j++) {
-            int64_t ld, col = b->n0 + j * GEMM_COLS;
-            const float *panel = panel_at(gemm, b, j, k0, k1, &ld);
-            int cols = (int)RIN_MIN(GEMM_COLS, b->n1 - col);
-            for (int64_t i = 0; i < n_strips; i++) {
-                int64_t row = m0 + i * GEMM_ROWS;
-                int rows = (int)RIN_MIN(GEMM_ROWS, m1 - row);
-                float *tile = only ? tiles : tiles + (j * n_strips + i) * GEMM_TILE;
-                sum_functions[gemm->a_by_k][rows - 1](strips + i * STRIP, panel, ld, k1 - k0, tile, k0 > 0);
-                if (last) gemm->finish(gemm->context, row, col, rows, cols, tile);
-            }
+/* A block of C, at most BLOCK_ROWS x BLOCK_COLS. */
+static void multiply_block(const rin_gemm *gemm, extent m, extent n, const workspace *work) {
+    int64_t width = ceil_div(n.end - n.begin, GEMM_COLS) * GEMM_COLS;
+    int64_t step = ceil_div(gemm->k, ceil_div(gemm->k, BLOCK_K)); /* blocks of K are of about equal length */
+    for (int64_t at = 0; at < gemm->k; at += step) {
+        extent k = {at, RIN_MIN(gemm->k, at + step)};
+        pack_b(gemm, n, k, work->panels);
+        for (int64_t row = m.begin; row < m.end; row += SLICE_ROWS) {
+            float *tiles = work->tiles + (row - m.begin) * width;
+            multiply_slice(gemm, block_at(m, row, SLICE_ROWS), n, k, work, tiles);
         }
     }
 }
@@ -324,13 +327,11 @@ void RIN_KERNEL(gemm)(const rin_gemm *gemm, const rin_team *team) {
         multiply_dot(gemm, m, n);
         return;
     }
-    float *strips = gemm->scratch + (size_t)team->index * thread_floats(gemm);
-    float *tiles = strips + A_FLOATS, *packed = tiles + TILE_FLOATS;
-    int64_t wide = block_cols(gemm);
-    for (int64_t n0 = n.begin; n0 < n.end && m.begin < m.end; n0 += wide) {
-        panels b = pack_b(gemm, n0, RIN_MIN(n.end, n0 + wide), packed);
-        for (int64_t m0 = m.begin; m0 < m.end; m0 += BLOCK_ROWS) {
-            multiply_rows(gemm, m0, RIN_MIN(m.end, m0 + BLOCK_ROWS), &b, strips, tiles);
+    float *scratch = gemm->scratch + (size_t)team->index * thread_floats(gemm);
+    workspace work = {scratch, scratch + A_FLOATS, scratch + A_FLOATS + B_FLOATS};
+    for (int64_t col = n.begin; col < n.end; col += BLOCK_COLS) {
+        for (int64_t row = m.begin; row < m.end; row += BLOCK_ROWS) {
+            multiply_block(gemm, block_at(m, row, BLOCK_ROWS), block_at(n, col, BLOCK_COLS), &work);
         }
     }
 }

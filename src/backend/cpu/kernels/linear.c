@@ -109,36 +109,64 @@ typedef struct linear_finish {
     const float *bias, *residual; /* may be NULL, as pre may */
     float *out, *pre;
     int64_t n;
-    rin_act act;
     bool adds;
     survival survival;
 } linear_finish;
 
-static void finish_linear(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) {
-    const linear_finish *f = context;
+/* One row of a tile; left = GEMM_COLS, a constant then, or less. factors: of dropout and drop-path, or NULL. */
+RIN_INLINE void finish_row(const linear_finish *f, rin_act kind, const vf bias[2], const float *factors, int64_t at,
+                           int left, const float *sums) {
+    for (int i = 0; i < 2 && i * RIN_VF < left; i++) {
+        int64_t c = i * RIN_VF, lanes = left - c;
+        vf v = vf_load(sums + c) + bias[i];
+        if (f->pre) store(f->pre + at + c, v, lanes);
+        v = act(kind, v);
+        if (factors) v *= vf_load(factors + c);
+        if (f->residual) v += load(f->residual + at + c, lanes);
+        if (f->adds) v += load(f->out + at + c, lanes);
+        store(f->out + at + c, v, lanes);
+    }
+}
+
+RIN_INLINE void finish_tile(const linear_finish *f, rin_act kind, int64_t row, int64_t col, int rows, int cols,
+                            const float *tile) {
     const survival *s = &f->survival;
     _Alignas(64) float factors[GEMM_COLS] = {0};
-    int64_t rows_an_example = s->per_example / f->n, example = -1;
+    bool survives = s->drop <= 0 && s->path <= 0;
+    int64_t example = -1;
     float path = 1;
+    vf bias[2] = {{0}, {0}};
+    for (int i = 0; f->bias && i < 2 && i * RIN_VF < cols; i++) {
+        bias[i] = load(f->bias + col + i * RIN_VF, cols - i * RIN_VF);
+    }
     for (int i = 0; i < rows; i++, tile += GEMM_COLS) {
         int64_t at = (row + i) * f->n + col;
-        if (s->path > 0 && (row + i) / rows_an_example != example) {
-            example = (row + i) / rows_an_example;
+        if (s->path > 0 && at / s->per_example != example) {
+            example = at / s->per_example;
             path = path_factor(s, example);
+            vf_store(factors, vf_splat(path));
+            vf_store(factors + RIN_VF, vf_splat(path));
         }
         if (s->drop > 0) factors_of(s, path, at, cols, factors);
-        for (int c = 0; c < cols; c += RIN_VF) {
-            int64_t left = cols - c;
-            vf v = vf_load(tile + c);
-            if (f->bias) v += load(f->bias + col + c, left);
-            if (f->pre) store(f->pre + at + c, v, left);
-            v = act(f->act, v);
-            v *= s->drop > 0 ? vf_load(factors + c) : vf_splat(path);
-            if (f->residual) v += load(f->residual + at + c, left);
-            if (f->adds) v += load(f->out + at + c, left);
-            store(f->out + at + c, v, left);
+        const float *kept = survives ? NULL : factors;
+        if (cols == GEMM_COLS) {
+            finish_row(f, kind, bias, kept, at, GEMM_COLS, tile);
+        } else {
+            finish_row(f, kind, bias, kept, at, cols, tile);
         }
     }
+}
+
+static void finish_none(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) {
+    finish_tile(context, RIN_ACT_NONE, row, col, rows, cols, tile);
+}
+
+static void finish_gelu(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) {
+    finish_tile(context, RIN_ACT_GELU, row, col, rows, cols, tile);
+}
+
+static void finish_silu(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) {
+    finish_tile(context, RIN_ACT_SILU, row, col, rows, cols, tile);
 }
 
 /* ---- y = residual + path(drop(act(x W^T + bias))) ---- */
@@ -158,9 +186,9 @@ size_t RIN_SCRATCH(linear)(const rin_task *task, int threads) {
 void RIN_KERNEL(linear)(const rin_task *task, const rin_team *team) {
     rin_gemm gemm = linear_gemm(task);
     linear_finish finish = {.bias = task->in[2], .residual = task->in[3], .out = task->out[0], .pre = task->out[1],
-                            .n = gemm.n, .act = RIN_ATTR(task->node, rin_linear_attr)->act, .adds = rin_task_adds(task, 0),
-                            .survival = survival_of(task, &task->out_shape[0])};
-    gemm.finish = finish_linear;
+                            .n = gemm.n, .adds = rin_task_adds(task, 0), .survival = survival_of(task, &task->out_shape[0])};
+    rin_act kind = RIN_ATTR(task->node, rin_linear_attr)->act;
+    gemm.finish = kind == RIN_ACT_GELU ? finish_gelu : kind == RIN_ACT_SILU ? finish_silu : finish_none;
     gemm.context = &finish;
     RIN_KERNEL(gemm)(&gemm, team);
 }
@@ -219,18 +247,16 @@ void RIN_KERNEL(linear_dx)(const rin_task *task, const rin_team *team) {
 
 /* ---- dW = dz^T x, db = sums of dz's columns ---- */
 
-/* Rows are taken this many at a time, so that the packed part of x stays in the cache however many there are. */
-enum { DW_ROWS = 2048, DB_GRAIN = 4 * RIN_VF };
+enum { DB_GRAIN = 4 * RIN_VF };
 
-static rin_gemm dw_gemm(const rin_task *task, int64_t first, int64_t rows) {
+static rin_gemm dw_gemm(const rin_task *task) {
     int64_t m = rin_shape_last(&task->in_shape[0]), n = rin_shape_last(&task->in_shape[1]);
-    const float *dz = task->in[0], *x = task->in[1];
-    return (rin_gemm){.m = m, .n = n, .k = rows, .a = dz ? dz + first * m : NULL, .b = x ? x + first * n : NULL,
+    return (rin_gemm){.m = m, .n = n, .k = rin_shape_rows(&task->in_shape[0]), .a = task->in[0], .b = task->in[1],
                       .a_by_k = true, .b_by_k = true, .lda = m, .ldb = n, .scratch = task->scratch};
 }
 
 size_t RIN_SCRATCH(linear_dw)(const rin_task *task, int threads) {
-    rin_gemm gemm = dw_gemm(task, 0, RIN_MIN(DW_ROWS, rin_shape_rows(&task->in_shape[0])));
+    rin_gemm gemm = dw_gemm(task);
     return RIN_KERNEL(gemm_scratch)(&gemm, threads);
 }
 
@@ -256,17 +282,14 @@ static void sum_columns(const float *dz, int64_t rows, int64_t n, int64_t begin,
 }
 
 void RIN_KERNEL(linear_dw)(const rin_task *task, const rin_team *team) {
-    int64_t rows = rin_shape_rows(&task->in_shape[0]);
+    rin_gemm gemm = dw_gemm(task);
     if (task->out[1]) {
-        int64_t n = rin_shape_last(&task->in_shape[0]), begin, end;
-        rin_team_share(team, n, DB_GRAIN, &begin, &end);
-        sum_columns(task->in[0], rows, n, begin, end, rin_task_adds(task, 1), task->out[1]);
+        int64_t begin, end;
+        rin_team_share(team, gemm.m, DB_GRAIN, &begin, &end);
+        sum_columns(task->in[0], gemm.k, gemm.m, begin, end, rin_task_adds(task, 1), task->out[1]);
     }
-    if (!task->out[0]) return;
-    for (int64_t first = 0; first < rows; first += DW_ROWS) {
-        if (first > 0) rin_team_barrier(team); /* the scratch is divided anew */
-        rin_gemm gemm = dw_gemm(task, first, RIN_MIN(DW_ROWS, rows - first));
-        plain_finish finish = {task->out[0], gemm.n, rin_task_adds(task, 0) || first > 0};
+    if (task->out[0]) {
+        plain_finish finish = {task->out[0], gemm.n, rin_task_adds(task, 0)};
         gemm.finish = finish_plain;
         gemm.context = &finish;
         RIN_KERNEL(gemm)(&gemm, team);
