@@ -6,36 +6,40 @@
 
 #define PI 3.14159265358979323846
 
-static double sigmoid(double v) {
-    return 1 / (1 + exp(-v));
+static float sigmoid(float v) {
+    return 1 / (1 + expf(-v));
 }
 
-static double clip(double v, double low, double high) {
-    return v < low ? low : v > high ? high : v;
+static float clip(float v, float low) {
+    return v < low ? low : v > 1 ? 1 : v;
 }
 
-double rin_gamma(const rin_schedule *s, double t) {
-    const double least = 1e-9;
-    double u = s->start + t * (s->end - s->start), f0, f1, fu;
+/*
+ * In float, operation by operation like the authors' code: near the noise, where gamma is 1e-9 to 1e-8, their numbers
+ * carry its rounding, and what a network was trained with is what it should be sampled with.
+ */
+float rin_gamma(const rin_schedule *s, double time) {
+    const float least = 1e-9f;
+    float t = (float)time, start = (float)s->start, end = (float)s->end, tau = (float)s->tau, power = (float)(2 * s->tau);
+    float u = t * (float)(s->end - s->start) + start, f0, f1;
     switch (s->kind) {
     case RIN_SCHEDULE_COSINE:
-        f0 = cos((t + 0.0002) / 1.00025 * PI / 2);
+        f0 = cosf((t + 0.0002f) / 1.00025f * (float)PI / 2);
         return f0 * f0;
     case RIN_SCHEDULE_SIMPLE_LINEAR:
-        return clip(1 - t, least, 1);
+        return clip(1 - t, least);
     case RIN_SCHEDULE_COSINE_RANGE:
-        f0 = pow(cos(s->start * PI / 2), 2 * s->tau);
-        f1 = pow(fmax(cos(s->end * PI / 2), 0), 2 * s->tau);
-        fu = pow(fmax(cos(u * PI / 2), 0), 2 * s->tau);
-        return clip((fu - f1) / (f0 - f1), least, 1);
+        f0 = powf(cosf(start * (float)PI / 2), power);
+        f1 = powf(fmaxf(cosf(end * (float)PI / 2), 0), power);
+        return clip((powf(fmaxf(cosf(u * (float)PI / 2), 0), power) - f1) / (f0 - f1), least);
     case RIN_SCHEDULE_SIGMOID:
-        f0 = sigmoid(s->start / s->tau);
-        f1 = sigmoid(s->end / s->tau);
-        return clip((f1 - sigmoid(u / s->tau)) / (f1 - f0), least, 1);
+        f0 = sigmoid(start / tau);
+        f1 = sigmoid(end / tau);
+        return clip((f1 - sigmoid(u / tau)) / (f1 - f0), least);
     case RIN_SCHEDULE_LOG:
-        f0 = s->reverse ? s->end : s->start;
-        f1 = s->reverse ? s->start : s->end;
-        return clip((log(f1) - log(t * (f1 - f0) + f0)) / (log(f1) - log(f0)), 0, 1);
+        f0 = s->reverse ? end : start;
+        f1 = s->reverse ? start : end;
+        return clip((logf(f1) - logf(t * (f1 - f0) + f0)) / (logf(f1) - logf(f0)), 0);
     }
     return NAN;
 }

@@ -111,8 +111,8 @@ rin_status rin_sampling_step(rin_sampling *s, const float *noise, rin_error *err
     const rin_sampling_options *o = &s->options;
     double t, t_next, w = o->guidance;
     rin_sampling_times(s->step, o->steps, o->td, &t, &t_next);
-    double g = rin_gamma(&o->schedule, t), g_next = rin_gamma(&o->schedule, t_next);
-    for (int64_t i = 0; i < s->batch; i++) s->gammas[i] = (float)g;
+    float g = rin_gamma(&o->schedule, t), g_next = rin_gamma(&o->schedule, t_next);
+    for (int64_t i = 0; i < s->batch; i++) s->gammas[i] = g;
     rin_status status = write_state(s, error);
     if (status == RIN_OK) status = forward(s, s->labels, s->output, error);
     /* The carried hiddens are read before an unlabelled forward replaces the program's outputs. */

@@ -18,9 +18,9 @@
  * element of C is a dot product of two contiguous rows.
  */
 enum {
-    BLOCK_ROWS = 960, /* multiples of SLICE_ROWS, SLICE_ROWS of GEMM_ROWS */
+    BLOCK_ROWS = 576, /* a multiple of SLICE_ROWS, as that is of GEMM_ROWS */
     SLICE_ROWS = 96,
-    BLOCK_COLS = 256, /* a multiple of GEMM_COLS */
+    BLOCK_COLS = 512, /* a multiple of GEMM_COLS */
     BLOCK_K = 256,
     STRIP_STRIDE = BLOCK_K + 16, /* of the rows of a strip */
     STRIP = GEMM_ROWS * STRIP_STRIDE,
@@ -126,12 +126,18 @@ RIN_INLINE void prefetch(const float *from, int64_t n) {
     for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(from + i);
 }
 
+RIN_INLINE void copy(float *to, const float *from, int64_t n) {
+    int64_t i = 0;
+    for (; i + RIN_VF <= n; i += RIN_VF) vf_store(to + i, vf_load(from + i));
+    for (; i < n; i++) to[i] = from[i];
+}
+
 /* Rows [m0, m1) and [k0, k1) of K of A into strips, STRIP floats apart. */
 static void pack_a(const rin_gemm *gemm, int64_t m0, int64_t m1, int64_t k0, int64_t k1, float *to) {
     if (!gemm->a_by_k) {
         for (int64_t i = m0; i < m1; i++) {
             if (i + AHEAD < m1) prefetch(gemm->a + (i + AHEAD) * gemm->lda + k0, k1 - k0);
-            memcpy(to + (i - m0) * STRIP_STRIDE, gemm->a + i * gemm->lda + k0, (size_t)(k1 - k0) * sizeof(float));
+            copy(to + (i - m0) * STRIP_STRIDE, gemm->a + i * gemm->lda + k0, k1 - k0);
         }
         return;
     }

@@ -94,12 +94,18 @@ typedef struct plain_finish {
 } plain_finish;
 
 static void finish_plain(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) {
-    const plain_finish *f = context;
-    for (int i = 0; i < rows; i++, tile += GEMM_COLS) {
-        float *out = f->out + (row + i) * f->n + col;
+    plain_finish f = *(const plain_finish *)context;
+    float *out = f.out + row * f.n + col;
+    for (int i = 0; i < rows; i++, tile += GEMM_COLS, out += f.n) {
+        if (cols == GEMM_COLS) {
+            vf v0 = vf_load(tile), v1 = vf_load(tile + RIN_VF);
+            vf_store(out, f.adds ? v0 + vf_load(out) : v0);
+            vf_store(out + RIN_VF, f.adds ? v1 + vf_load(out + RIN_VF) : v1);
+            continue;
+        }
         for (int c = 0; c < cols; c += RIN_VF) {
             vf v = vf_load(tile + c);
-            if (f->adds) v += load(out + c, cols - c);
+            if (f.adds) v += load(out + c, cols - c);
             store(out + c, v, cols - c);
         }
     }
@@ -113,61 +119,67 @@ typedef struct linear_finish {
     survival survival;
 } linear_finish;
 
-/* One row of a tile; left = GEMM_COLS, a constant then, or less. factors: of dropout and drop-path, or NULL. */
-RIN_INLINE void finish_row(const linear_finish *f, rin_act kind, const vf bias[2], const float *factors, int64_t at,
-                           int left, const float *sums) {
-    for (int i = 0; i < 2 && i * RIN_VF < left; i++) {
-        int64_t c = i * RIN_VF, lanes = left - c;
-        vf v = vf_load(sums + c) + bias[i];
-        if (f->pre) store(f->pre + at + c, v, lanes);
-        v = act(kind, v);
-        if (factors) v *= vf_load(factors + c);
-        if (f->residual) v += load(f->residual + at + c, lanes);
-        if (f->adds) v += load(f->out + at + c, lanes);
-        store(f->out + at + c, v, lanes);
-    }
-}
-
-RIN_INLINE void finish_tile(const linear_finish *f, rin_act kind, int64_t row, int64_t col, int rows, int cols,
-                            const float *tile) {
+/* Factors of a tile, in its layout; NULL for ones. */
+static const float *tile_factors(const linear_finish *f, int64_t row, int64_t col, int rows, int cols, float *factors) {
     const survival *s = &f->survival;
-    _Alignas(64) float factors[GEMM_COLS] = {0};
-    bool survives = s->drop <= 0 && s->path <= 0;
+    if (s->drop <= 0 && s->path <= 0) return NULL;
     int64_t example = -1;
     float path = 1;
-    vf bias[2] = {{0}, {0}};
-    for (int i = 0; f->bias && i < 2 && i * RIN_VF < cols; i++) {
-        bias[i] = load(f->bias + col + i * RIN_VF, cols - i * RIN_VF);
-    }
-    for (int i = 0; i < rows; i++, tile += GEMM_COLS) {
+    for (int i = 0; i < rows; i++) {
         int64_t at = (row + i) * f->n + col;
+        float *to = factors + i * GEMM_COLS;
         if (s->path > 0 && at / s->per_example != example) {
             example = at / s->per_example;
             path = path_factor(s, example);
-            vf_store(factors, vf_splat(path));
-            vf_store(factors + RIN_VF, vf_splat(path));
         }
-        if (s->drop > 0) factors_of(s, path, at, cols, factors);
-        const float *kept = survives ? NULL : factors;
-        if (cols == GEMM_COLS) {
-            finish_row(f, kind, bias, kept, at, GEMM_COLS, tile);
+        if (s->drop > 0) {
+            factors_of(s, path, at, cols, to);
         } else {
-            finish_row(f, kind, bias, kept, at, cols, tile);
+            for (int c = 0; c < cols; c++) to[c] = path;
+        }
+    }
+    return factors;
+}
+
+/* A tile of kind and cols that are constants where this is inlined, but for the last columns of C. */
+RIN_INLINE void finish_tile(const linear_finish *f, rin_act kind, int64_t row, int64_t col, int rows, int cols,
+                            const float *tile) {
+    _Alignas(64) float space[GEMM_TILE];
+    const float *factors = tile_factors(f, row, col, rows, cols, space);
+    int64_t n = f->n, at = row * n + col;
+    float *out = f->out + at, *pre = f->pre ? f->pre + at : NULL;
+    const float *residual = f->residual ? f->residual + at : NULL, *bias = f->bias ? f->bias + col : NULL;
+    bool adds = f->adds;
+    for (int c = 0; c < cols; c += RIN_VF) {
+        vf shift = bias ? load(bias + c, cols - c) : (vf){0};
+        for (int i = 0; i < rows; i++) {
+            int64_t to = i * n + c;
+            vf v = vf_load(tile + i * GEMM_COLS + c) + shift;
+            if (pre) store(pre + to, v, cols - c);
+            v = act(kind, v);
+            if (factors) v *= load(factors + i * GEMM_COLS + c, cols - c);
+            if (residual) v += load(residual + to, cols - c);
+            if (adds) v += load(out + to, cols - c);
+            store(out + to, v, cols - c);
         }
     }
 }
 
-static void finish_none(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) {
-    finish_tile(context, RIN_ACT_NONE, row, col, rows, cols, tile);
-}
-
-static void finish_gelu(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) {
-    finish_tile(context, RIN_ACT_GELU, row, col, rows, cols, tile);
-}
-
-static void finish_silu(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) {
-    finish_tile(context, RIN_ACT_SILU, row, col, rows, cols, tile);
-}
+#define FINISH(kind)                                                                                                   \
+    static void finish_part_##kind(const linear_finish *f, int64_t row, int64_t col, int rows, int cols,               \
+                                   const float *tile) {                                                                \
+        finish_tile(f, RIN_ACT_##kind, row, col, rows, cols, tile);                                                    \
+    }                                                                                                                  \
+    static void finish_##kind(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) {  \
+        if (cols < GEMM_COLS) {                                                                                        \
+            finish_part_##kind(context, row, col, rows, cols, tile);                                                   \
+        } else {                                                                                                       \
+            finish_tile(context, RIN_ACT_##kind, row, col, rows, GEMM_COLS, tile);                                     \
+        }                                                                                                              \
+    }
+FINISH(NONE)
+FINISH(GELU)
+FINISH(SILU)
 
 /* ---- y = residual + path(drop(act(x W^T + bias))) ---- */
 
@@ -188,7 +200,7 @@ void RIN_KERNEL(linear)(const rin_task *task, const rin_team *team) {
     linear_finish finish = {.bias = task->in[2], .residual = task->in[3], .out = task->out[0], .pre = task->out[1],
                             .n = gemm.n, .adds = rin_task_adds(task, 0), .survival = survival_of(task, &task->out_shape[0])};
     rin_act kind = RIN_ATTR(task->node, rin_linear_attr)->act;
-    gemm.finish = kind == RIN_ACT_GELU ? finish_gelu : kind == RIN_ACT_SILU ? finish_silu : finish_none;
+    gemm.finish = kind == RIN_ACT_GELU ? finish_GELU : kind == RIN_ACT_SILU ? finish_SILU : finish_NONE;
     gemm.context = &finish;
     RIN_KERNEL(gemm)(&gemm, team);
 }
@@ -247,7 +259,7 @@ void RIN_KERNEL(linear_dx)(const rin_task *task, const rin_team *team) {
 
 /* ---- dW = dz^T x, db = sums of dz's columns ---- */
 
-enum { DB_GRAIN = 4 * RIN_VF };
+enum { DB_GRAIN = 8 * RIN_VF };
 
 static rin_gemm dw_gemm(const rin_task *task) {
     int64_t m = rin_shape_last(&task->in_shape[0]), n = rin_shape_last(&task->in_shape[1]);
