@@ -115,13 +115,158 @@ RIN_API rin_status rin_config_describe(char **markdown, rin_error *error);
 /* Refuses combinations of options that cannot work: which key, its value, what is allowed, what to try (CONFIG). */
 RIN_API rin_status rin_config_validate(const rin_config *config, rin_error *error);
 
+/* ---- progress and cancellation ---- */
+
+typedef struct rin_progress {
+    const char *doing;        /* "train", "sample", "load", "evaluate": what is counted; static text */
+    int64_t done, total;      /* steps, evaluations or images */
+    double seconds, eta;      /* spent since the start of this call, and estimated to the end */
+    double images_per_second;
+    double loss;              /* training: of the last step; else 0 */
+    double grad_norm, learning_rate;
+    double wait_seconds;      /* training: time that steps waited for data */
+    int64_t memory_bytes;     /* peak resident memory of the process */
+    bool saved;               /* training: a checkpoint was written after this step */
+    const char *sample_path;  /* training: the picture that was written after this step, or NULL */
+} rin_progress;
+
+/* Called after every step from the thread that called the library. Return false to stop: the call then ends with
+ * CANCELLED, training after it has saved. */
+typedef bool (*rin_progress_fn)(void *user, const rin_progress *progress);
+
+/* Where a call reports to. All may be NULL. */
+typedef struct rin_listener {
+    rin_progress_fn on_progress;
+    rin_log_fn on_log;
+    void *user;
+} rin_listener;
+
+/* ---- training ---- */
+
+typedef struct rin_trainer rin_trainer;
+
+/*
+ * Starts a training run: data is a folder or archive of images, run a folder that does not exist or is empty. Options
+ * that follow from the data (classes, channels) are set unless config has them set. config is copied.
+ * Errors: CONFIG for options that do not fit; IO, FORMAT for data and folder.
+ */
+RIN_API rin_status rin_trainer_create(const rin_config *config, const char *data, const char *run, rin_listener listener,
+                                      rin_trainer **out, rin_error *error);
+/*
+ * Continues a run from its last checkpoint, bit for bit as if it had never stopped (same machine and threads).
+ * steps > 0 extends the run. Everything else comes from the run's folder.
+ */
+RIN_API rin_status rin_trainer_resume(const char *run, int64_t steps, rin_listener listener, rin_trainer **out,
+                                      rin_error *error);
+RIN_API void rin_trainer_free(rin_trainer *trainer);
+/* The resolved configuration; borrowed. */
+RIN_API const rin_config *rin_trainer_config(const rin_trainer *trainer);
+RIN_API int64_t rin_trainer_steps_done(const rin_trainer *trainer);
+RIN_API bool rin_trainer_is_done(const rin_trainer *trainer);
+/*
+ * One optimiser step, with the checkpoint and the sample picture that are due after it. progress may be NULL.
+ * Errors: NUMERIC for a loss that is not finite, the last checkpoint stays; whatever loading and saving meet.
+ */
+RIN_API rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress, rin_error *error);
+/* Writes a checkpoint now. */
+RIN_API rin_status rin_trainer_save(rin_trainer *trainer, rin_error *error);
+/* Steps until the end, or until the listener says stop: then saves and returns CANCELLED. */
+RIN_API rin_status rin_trainer_run(rin_trainer *trainer, rin_error *error);
+
+/* ---- trained models ---- */
+
+typedef struct rin_model rin_model;
+
+/* Opens a .safetensors file or a run's folder. device: "cpu" (NULL) or a row of `rin help bench`; threads 0: all. */
+RIN_API rin_status rin_model_open(const char *path, const char *device, int threads, rin_model **out, rin_error *error);
+RIN_API void rin_model_free(rin_model *model);
+/* Model and diffusion options as stored, others at their defaults; borrowed. */
+RIN_API const rin_config *rin_model_config(const rin_model *model);
+RIN_API int64_t rin_model_steps(const rin_model *model);
+/* 0 for an unconditional model; names are borrowed, "" where a class has none. */
+RIN_API int64_t rin_model_class_count(const rin_model *model);
+RIN_API const char *rin_model_class_name(const rin_model *model, int64_t index);
+/* Number of a class given by name or by number; -1 when there is none. */
+RIN_API int64_t rin_model_find_class(const rin_model *model, const char *name);
+/* What a file is, as lines for people or as one JSON object; *text is freed by rin_string_free. Reads no weights. */
+RIN_API rin_status rin_model_describe(const char *path, bool json, char **text, rin_error *error);
+
+/* ---- sampling ---- */
+
+typedef struct rin_generator rin_generator;
+
+/*
+ * Prepares `count` pictures. config gives the options sample.*; classes [count] are numbers, -1 for no label, or NULL.
+ * Picture i depends on (model, options, seed, i, classes[i]) alone. model must outlive the generator.
+ */
+RIN_API rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count, const int64_t *classes,
+                                        uint64_t seed, rin_generator **out, rin_error *error);
+RIN_API void rin_generator_free(rin_generator *generator);
+/* One evaluation step of the current batch; progress counts them all. progress may be NULL. */
+RIN_API rin_status rin_generator_step(rin_generator *generator, rin_progress *progress, rin_error *error);
+RIN_API bool rin_generator_is_done(const rin_generator *generator);
+/* Steps to the end; CANCELLED when the listener says stop. */
+RIN_API rin_status rin_generator_run(rin_generator *generator, rin_listener listener, rin_error *error);
+/* Sizes of a picture: width, height, channels. */
+RIN_API void rin_generator_size(const rin_generator *generator, int *width, int *height, int *channels);
+/* Picture i as width * height * channels bytes, rows from the top; borrowed, valid once done. */
+RIN_API const uint8_t *rin_generator_pixels(const rin_generator *generator, int64_t i);
+/* PNG files of picture i, and of all of them, `columns` a row (0: nearly square). */
+RIN_API rin_status rin_generator_write(const rin_generator *generator, int64_t i, const char *path, rin_error *error);
+RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int columns, const char *path, rin_error *error);
+
+/* ---- measuring ---- */
+
+/*
+ * Mean squared error of the predicted noise at each of n_times times in (0, 1], over at most `limit` images (0: all) taken
+ * evenly over the classes: EMA weights, no dropout, self-conditioned by a first forward from zero hiddens. losses
+ * [n_times], *n_images: how many were used.
+ */
+RIN_API rin_status rin_eval_loss(rin_model *model, const char *data, const double *times, int n_times, int64_t limit,
+                                 uint64_t seed, rin_listener listener, double *losses, int64_t *n_images, rin_error *error);
+
+typedef struct rin_bench_options {
+    int64_t batch;
+    int steps;          /* measured runs of each; two more come first */
+    bool gemm_only;     /* only the peak of matrix products */
+    const char *device; /* NULL: cpu */
+    bool profile;       /* also the slowest ops, in rin_bench_result.profile */
+} rin_bench_options;
+
+typedef struct rin_bench_result {
+    double train_step_min, train_step_median; /* seconds: both forwards, backward, optimiser, EMA, dropout, noise */
+    double forward_min, forward_median;       /* seconds: one forward in inference mode */
+    double flops_forward;                     /* 2 x multiply-adds of one forward of the batch */
+    double gflops_per_s;                      /* of the training step's products */
+    double gemm_peak_gflops_per_s;            /* measured on one large product */
+    int threads;
+    int64_t peak_rss_bytes;
+    char *profile; /* freed by rin_string_free; NULL unless asked for */
+} rin_bench_result;
+
+RIN_API rin_status rin_bench(const rin_config *config, const rin_bench_options *options, rin_bench_result *result,
+                             rin_error *error);
+
+/* Parameters, FLOPs and bytes of training with this configuration, computed without allocating them; with `list` the
+ * planned ops. *text is freed by rin_string_free. */
+RIN_API rin_status rin_plan_describe(const rin_config *config, bool json, bool list, char **text, rin_error *error);
+
+/* What a data set holds: counts, classes, sizes, broken files. Decodes everything. *text is freed by rin_string_free. */
+RIN_API rin_status rin_data_describe(const char *path, bool json, rin_listener listener, char **text, rin_error *error);
+
+/* Version, compiler and flags, and the devices of this build with what this machine can run; static text. */
+RIN_API const char *rin_version(void);
+RIN_API const char *rin_build_flags(void);
+/* Name and description of device i, and whether this machine can run it; false past the last. */
+RIN_API bool rin_device_get(int i, const char **name, const char **about, bool *available);
+
 /* ---- golden cases ---- */
 
 /* One check of a case folder. error and tolerance are relative to the largest number of the tensor. */
 typedef struct rin_check_result {
     const char *name;   /* "forward", "sample2", ... */
     bool passed;
-    double error;       /* the worst over all tensors of the check, in units of its tolerance's */
+    double error;       /* the worst over all tensors of the check, relative to its tolerance */
     double tolerance;
     const char *tensor; /* where the worst error is */
     int64_t index;

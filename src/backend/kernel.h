@@ -13,6 +13,14 @@
 #define RIN_KERNEL(name) RIN_PASTE(rin_, RIN_VARIANT, name)
 #define RIN_SCRATCH(name) RIN_PASTE(rin_, RIN_VARIANT, name##_scratch)
 
+#ifdef RIN_VARIANT
+#define OP(name, least, most, outputs, alias, shapes, gradient, flops)            \
+    void RIN_KERNEL(name)(const rin_task *task, const rin_team *team); \
+    size_t RIN_SCRATCH(name)(const rin_task *task, int threads);
+#include "op/op.def"
+#undef OP
+#endif
+
 /* Random numbers of a task: those of its node's stream in this step. Draws of one node that are for different uses
  * (dropout and drop-path of a linear layer) have streams of their own. */
 static inline rin_random_key rin_task_key(const rin_task *task, uint32_t use) {

@@ -9,7 +9,7 @@
 #include "image/image.h"
 
 /* Tells how far a long call is; called in the thread of that call, a few times a second and at the end. */
-typedef void (*rin_progress_fn)(void *user, size_t done, size_t total);
+typedef void (*rin_loading_fn)(void *user, size_t done, size_t total);
 
 /* ---- the data set ---- */
 
@@ -62,7 +62,7 @@ rin_status rin_dataset_load(const rin_dataset *dataset, size_t index, int height
 typedef struct rin_scan_options {
     int threads;               /* 0: as many as processors */
     const atomic_bool *cancel; /* ends the scan when true; may be NULL */
-    rin_progress_fn progress;  /* may be NULL */
+    rin_loading_fn progress;  /* may be NULL */
     void *progress_user;
 } rin_scan_options;
 
@@ -108,7 +108,7 @@ typedef struct rin_loader_options {
     uint64_t cache_bytes;        /* the fitted images are kept in memory when they fit in this; 0: no cache */
     const atomic_bool *cancel;   /* ends waiting when true; may be NULL */
     rin_log log;                 /* broken images are named here, once each; called from the workers' threads too */
-    rin_progress_fn progress;    /* of filling the cache; may be NULL */
+    rin_loading_fn progress;    /* of filling the cache; may be NULL */
     void *progress_user;
 } rin_loader_options;
 

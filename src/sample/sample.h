@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* sample: the sampling loop over a forward program, hiddens carried from step to step. */
+/* sample: open models, and the sampling loop over a forward program, hiddens carried from step to step. */
 #ifndef RIN_SAMPLE_H
 #define RIN_SAMPLE_H
 
-#include "config/config.h"
+#include "checkpoint/model_file.h"
 #include "diffusion/diffusion.h"
-#include "exec/exec.h"
+
+/* A trained model, open: the public handle. Parameters are those of both arenas. */
+struct rin_model {
+    rin_description description;
+    rin_backend *backend;
+    rin_weights *weights;
+};
 
 typedef struct rin_sampling_options {
     int64_t steps;

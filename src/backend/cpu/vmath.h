@@ -44,7 +44,7 @@ RIN_INLINE vf rin_vexp(vf x) {
     return p * (vf)((half + 127) << 23) * (vf)((k - half + 127) << 23);
 }
 
-/* erf(x), a ratio of polynomials in x^2: within 3e-7 absolutely, and 6 ulp. */
+/* erf(x), a ratio of polynomials in x^2: within 4e-7 absolutely, and 7 ulp. */
 RIN_INLINE vf rin_verf(vf x) {
     vf c = vf_min(vf_splat(3.92f), vf_max(vf_splat(-3.92f), x));
     vf t = c * c;

@@ -14,7 +14,6 @@ typedef RIN_ELEMENT real;
 /* A reference kernel: RIN_REF(add) { body that sees `task` }. */
 #define RIN_REF(name)                                                        \
     static void body_##name(const rin_task *task);                           \
-    void RIN_KERNEL(name)(const rin_task *task, const rin_team *team);       \
     void RIN_KERNEL(name)(const rin_task *task, const rin_team *team) {      \
         if (team->index == 0) body_##name(task);                             \
     }                                                                        \

@@ -16,6 +16,8 @@
  * K-major A they are [k][GEMM_ROWS].
  * With few rows the packing of B would not pay: then a K-major B is used in place, and for a B stored (N, K) every
  * element of C is a dot product of two contiguous rows.
+ * Share of a register tile's speed on data in the first cache, on one core with AVX2, packing and storing included:
+ * 90% of products with 128 and more rows, columns and K; 80% with K = 64; 70% with 16 rows; 45% with K = 12.
  */
 enum {
     BLOCK_ROWS = 576, /* a multiple of SLICE_ROWS, as that is of GEMM_ROWS */
@@ -24,9 +26,9 @@ enum {
     BLOCK_K = 256,
     STRIP_STRIDE = BLOCK_K + 16, /* of the rows of a strip */
     STRIP = GEMM_ROWS * STRIP_STRIDE,
-    AHEAD = 4,     /* rows between prefetch and use */
-    DOT_ROWS = 24, /* up to here: dot products */
-    IN_PLACE_ROWS = 2 * GEMM_ROWS
+    AHEAD = 4,                   /* rows between prefetch and use */
+    DOT_ROWS = GEMM_ROWS,        /* up to here: dot products */
+    IN_PLACE_ROWS = 4 * GEMM_ROWS
 };
 
 typedef struct extent {
@@ -39,7 +41,7 @@ static int64_t ceil_div(int64_t a, int64_t b) {
 
 /* ---- register tiles ---- */
 
-/* tile[mr][GEMM_COLS] = A B, or += when more. Element (i, p) of A is a[i * row + p * step]; row p of B is b + p * ldb. */
+/* tile[mr][GEMM_COLS] = A B, or += when more. (i, p) of A is a[i * row + p * step], row p of B is at b + p * ldb. */
 RIN_INLINE void tile_sum(int mr, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb, int64_t k,
                          float *tile, bool more) {
     vf sum[GEMM_ROWS][2];
@@ -65,7 +67,8 @@ RIN_INLINE void tile_sum(int mr, const float *a, int64_t row, int64_t step, cons
 }
 
 /* tile[mr][2 of GEMM_COLS] = dot products of mr rows of A with two rows of B. */
-RIN_INLINE void tile_dot(int mr, const float *a, int64_t lda, const float *b0, const float *b1, int64_t k, float *tile) {
+RIN_INLINE void tile_dot(int mr, const float *a, int64_t lda, const float *b0, const float *b1, int64_t k,
+                         float *tile) {
     vf sum[GEMM_ROWS][2];
     for (int i = 0; i < mr; i++) sum[i][0] = sum[i][1] = (vf){0};
     int64_t p = 0;
@@ -102,7 +105,8 @@ typedef void (*dot_function)(const float *a, int64_t lda, const float *b0, const
     static void sum_by_k_##mr(const float *a, const float *b, int64_t ldb, int64_t k, float *tile, bool more) { \
         tile_sum(mr, a, 1, GEMM_ROWS, b, ldb, k, tile, more);                                                   \
     }                                                                                                           \
-    static void dot_##mr(const float *a, int64_t lda, const float *b0, const float *b1, int64_t k, float *tile) { \
+    static void dot_##mr(const float *a, int64_t lda, const float *b0, const float *b1, int64_t k,              \
+                         float *tile) {                                                                         \
         tile_dot(mr, a, lda, b0, b1, k, tile);                                                                  \
     }
 HEIGHT(1) HEIGHT(2) HEIGHT(3) HEIGHT(4) HEIGHT(5) HEIGHT(6)
@@ -174,7 +178,12 @@ static void pack_panel_transposed(const rin_gemm *gemm, int64_t n0, int64_t cols
     for (; j + 4 <= cols; j += 4) {
         const float *from = gemm->b + (n0 + j) * gemm->ldb;
         int64_t p = k0;
-        for (; p + 4 <= k1; p += 4) transpose_4x4(from + p, gemm->ldb, to + (p - k0) * GEMM_COLS + j, GEMM_COLS);
+        bool ahead = n0 + j + 8 <= gemm->n;
+        for (; p + 4 <= k1; p += 4) {
+            /* One line of the next four rows at a time. */
+            if (ahead) __builtin_prefetch(from + (4 + (p - k0) / 4 % 4) * gemm->ldb + k0 + (p - k0) / 16 * 16);
+            transpose_4x4(from + p, gemm->ldb, to + (p - k0) * GEMM_COLS + j, GEMM_COLS);
+        }
         for (; p < k1; p++) {
             for (int i = 0; i < 4; i++) to[(p - k0) * GEMM_COLS + j + i] = from[i * gemm->ldb + p];
         }
@@ -219,7 +228,8 @@ static int grid_rows(const rin_gemm *gemm, int threads) {
     int best_rows = 1;
     for (int rows = 1; rows <= threads; rows++) {
         if (threads % rows) continue;
-        double high = (double)ceil_div(strips, rows) * GEMM_ROWS, wide = (double)ceil_div(panels, threads / rows) * GEMM_COLS;
+        double high = (double)ceil_div(strips, rows) * GEMM_ROWS;
+        double wide = (double)ceil_div(panels, threads / rows) * GEMM_COLS;
         /* Vector operations per element of K: the product; packing of B and of A. */
         double cost = high * wide / RIN_VF + wide * (gemm->b_by_k ? 0.4 : 0.8) + high * 0.3;
         if (cost < best) {
@@ -335,9 +345,12 @@ void RIN_KERNEL(gemm)(const rin_gemm *gemm, const rin_team *team) {
     }
     float *scratch = gemm->scratch + (size_t)team->index * thread_floats(gemm);
     workspace work = {scratch, scratch + A_FLOATS, scratch + A_FLOATS + B_FLOATS};
+    /* Blocks of rows are of about equal height: B is packed anew for each. */
+    int64_t blocks = RIN_MAX(1, ceil_div(m.end - m.begin, BLOCK_ROWS));
+    int64_t high = ceil_div(ceil_div(m.end - m.begin, blocks), GEMM_ROWS) * GEMM_ROWS;
     for (int64_t col = n.begin; col < n.end; col += BLOCK_COLS) {
-        for (int64_t row = m.begin; row < m.end; row += BLOCK_ROWS) {
-            multiply_block(gemm, block_at(m, row, BLOCK_ROWS), block_at(n, col, BLOCK_COLS), &work);
+        for (int64_t row = m.begin; row < m.end; row += high) {
+            multiply_block(gemm, block_at(m, row, high), block_at(n, col, BLOCK_COLS), &work);
         }
     }
 }

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Linear layers and their gradients: three layouts of one matrix product, and what is done to its sums. */
+/*
+ * gemm.c has the tiling. y and dx go over rows x out and rows x in; dW over out x in, summed over the rows. A finished
+ * tile is still in the first cache when bias, activation, dropout, drop-path and residual are applied and it is stored,
+ * so they cost arithmetic only: an element takes a core some 1.3 ns for GELU, some 3 ns for dropout's random numbers.
+ */
 #include "backend/cpu/kernels/gemm.h"
 #include "backend/cpu/vmath.h"
 #include "backend/cpu/vrandom.h"
 
-void RIN_KERNEL(linear)(const rin_task *task, const rin_team *team);
-void RIN_KERNEL(linear_dz)(const rin_task *task, const rin_team *team);
-void RIN_KERNEL(linear_dx)(const rin_task *task, const rin_team *team);
-void RIN_KERNEL(linear_dw)(const rin_task *task, const rin_team *team);
-size_t RIN_SCRATCH(linear)(const rin_task *task, int threads);
-size_t RIN_SCRATCH(linear_dx)(const rin_task *task, int threads);
-size_t RIN_SCRATCH(linear_dw)(const rin_task *task, int threads);
 
 /* ---- activations ---- */
 
@@ -43,7 +41,7 @@ static vf act_slope(rin_act kind, vf v) {
 
 /* What elements of a tensor (examples, ...) are multiplied by: 0, or 1 over the chance to stay. */
 typedef struct survival {
-    float drop, path;            /* rates */
+    float drop, path; /* rates */
     float drop_scale, path_scale;
     rin_random_key drop_key, path_key;
     uint64_t base, first_example;
@@ -53,9 +51,17 @@ typedef struct survival {
 static survival survival_of(const rin_task *task, const rin_shape *shape) {
     const rin_linear_attr *attr = RIN_ATTR(task->node, rin_linear_attr);
     int64_t per_example = rin_shape_count(shape) / shape->dim[0];
-    return (survival){attr->drop, attr->path, 1 / (1 - attr->drop), 1 / (1 - attr->path), rin_task_key(task, RIN_USE_DROP),
-                      rin_task_key(task, RIN_USE_PATH), rin_task_base(task, per_example), task->step->first_example,
-                      per_example};
+    return (survival){
+        .drop = attr->drop,
+        .path = attr->path,
+        .drop_scale = 1 / (1 - attr->drop),
+        .path_scale = 1 / (1 - attr->path),
+        .drop_key = rin_task_key(task, RIN_USE_DROP),
+        .path_key = rin_task_key(task, RIN_USE_PATH),
+        .base = rin_task_base(task, per_example),
+        .first_example = task->step->first_example,
+        .per_example = per_example,
+    };
 }
 
 static float path_factor(const survival *s, int64_t example) {
@@ -197,8 +203,15 @@ size_t RIN_SCRATCH(linear)(const rin_task *task, int threads) {
 
 void RIN_KERNEL(linear)(const rin_task *task, const rin_team *team) {
     rin_gemm gemm = linear_gemm(task);
-    linear_finish finish = {.bias = task->in[2], .residual = task->in[3], .out = task->out[0], .pre = task->out[1],
-                            .n = gemm.n, .adds = rin_task_adds(task, 0), .survival = survival_of(task, &task->out_shape[0])};
+    linear_finish finish = {
+        .bias = task->in[2],
+        .residual = task->in[3],
+        .out = task->out[0],
+        .pre = task->out[1],
+        .n = gemm.n,
+        .adds = rin_task_adds(task, 0),
+        .survival = survival_of(task, &task->out_shape[0]),
+    };
     rin_act kind = RIN_ATTR(task->node, rin_linear_attr)->act;
     gemm.finish = kind == RIN_ACT_GELU ? finish_GELU : kind == RIN_ACT_SILU ? finish_SILU : finish_NONE;
     gemm.context = &finish;
@@ -272,7 +285,7 @@ size_t RIN_SCRATCH(linear_dw)(const rin_task *task, int threads) {
     return RIN_KERNEL(gemm_scratch)(&gemm, threads);
 }
 
-/* Columns [begin, end) of db; sums of four rows are added up in the order of the rows. */
+/* Columns [begin, end) of db, row by row. */
 static void sum_columns(const float *dz, int64_t rows, int64_t n, int64_t begin, int64_t end, bool adds, float *db) {
     for (int64_t c = begin; c < end; c += DB_GRAIN) {
         vf sum[DB_GRAIN / RIN_VF] = {{0}};

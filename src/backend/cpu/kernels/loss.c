@@ -16,7 +16,8 @@ typedef struct level {
 } level;
 
 static level level_of(const rin_loss_attr *attr, float gamma) {
-    level l = {.a = sqrtf(gamma), .s = sqrtf(1 - gamma), .bound = (float)attr->b_scale, .noise = attr->loss == RIN_LOSS_EPS};
+    level l = {.a = sqrtf(gamma), .s = sqrtf(1 - gamma), .bound = (float)attr->b_scale};
+    l.noise = attr->loss == RIN_LOSS_EPS;
     l.direct = l.noise && attr->pred != RIN_PRED_X;
     l.divisor = 1;
     switch (attr->pred) {
@@ -58,7 +59,8 @@ static void add_squares(const rin_task *task, const level *l, int64_t begin, int
     const float *o = task->in[0], *x = task->in[1], *target = task->in[2];
     for (int64_t i = begin; i < end; i += RIN_VF) {
         int64_t n = end - i;
-        vf slope, error = vf_load_most(target + i, n) - predict(l, vf_load_most(o + i, n), vf_load_most(x + i, n), &slope);
+        vf slope, said = predict(l, vf_load_most(o + i, n), vf_load_most(x + i, n), &slope);
+        vf error = vf_load_most(target + i, n) - said;
         if (!l->noise) error /= l->bound;
         if (n < RIN_VF) error = vf_first(error, n);
         vd_squares_add(sum, error);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* cli: the program `rin`. Of the project it includes rin.h alone: command lines, messages, progress and the verbs. */
+#ifndef RIN_CLI_H
+#define RIN_CLI_H
+
+#include <stdio.h>
+
+#include <cjson/cJSON.h>
+
+#include "rin.h"
+
+#if defined(__GNUC__)
+#define RIN_CLI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define RIN_CLI_PRINTF(fmt, args)
+#endif
+
+enum {
+    RIN_EXIT_OK = 0,
+    RIN_EXIT_FAILED = 1,
+    RIN_EXIT_USAGE = 2,
+    RIN_EXIT_CHECK = 3,
+    RIN_EXIT_INTERRUPTED = 130 /* what a shell reports for SIGINT; a training run has been saved */
+};
+
+/* ---- command lines ---- */
+
+/* An option of a verb. A table of them ends with a row without a name; it feeds both parsing and help. */
+typedef struct rin_cli_option {
+    const char *name;     /* without the dashes */
+    const char *argument; /* what its value is called in the help; NULL for a switch */
+    const char *key;      /* the option of the configuration that it sets, or NULL */
+    const char *help;     /* one line */
+    bool many;            /* may be given more than once */
+} rin_cli_option;
+
+typedef struct rin_cli_args rin_cli_args;
+
+typedef struct rin_cli_verb {
+    const char *name, *summary;
+    const char *operands; /* what they are called in the help, or "" */
+    int least_operands, most_operands;
+    const rin_cli_option *options;
+    int (*run)(const rin_cli_args *args); /* returns the exit code */
+    void (*print_help)(void);             /* what follows the options in the help; may be NULL */
+} rin_cli_verb;
+
+/* A parsed command line; texts are borrowed from argv. */
+struct rin_cli_args {
+    const rin_cli_verb *verb;
+    struct {
+        const rin_cli_option *option;
+        const char *value; /* NULL for a switch */
+    } *given;
+    const char **operands;
+    int n_given, n_operands;
+    bool help; /* --help was among them */
+};
+
+/* The verbs in the order of the help; NULL past the last. */
+const rin_cli_verb *rin_cli_verb_get(size_t index);
+const rin_cli_verb *rin_cli_verb_find(const char *name);
+/* The known verb most like this text, or NULL. */
+const char *rin_cli_verb_nearest(const char *name);
+
+/*
+ * Parses what follows the verb: --name value, --name=value, operands, and -- before operands that begin with a dash.
+ * Returns an exit code; unless it is 0 the reason has been printed. args is cleared by rin_cli_args_clear in any case.
+ */
+int rin_cli_args_parse(const rin_cli_verb *verb, int argc, char **argv, rin_cli_args *args);
+void rin_cli_args_clear(rin_cli_args *args);
+bool rin_cli_args_has(const rin_cli_args *args, const char *name);
+/* Value of an option, NULL when it was not given. */
+const char *rin_cli_args_get(const rin_cli_args *args, const char *name);
+/* Whole number of an option within lowest to highest, left alone when not given. Returns an exit code. */
+int rin_cli_args_whole(const rin_cli_args *args, const char *name, int64_t lowest, int64_t highest, int64_t *value);
+
+/* The help of one verb, on standard output. */
+void rin_cli_verb_help(const rin_cli_verb *verb);
+
+/* How many letters must change between two words; large for long or very different ones. */
+int rin_cli_distance(const char *a, const char *b);
+
+/* ---- configurations ---- */
+
+/*
+ * Configuration of a command line: --preset, then --config, then options with a key and --size, then --set. Without preset
+ * and file it is that of 'small', its patches fitted to --size; what was chosen is noted when `explain`.
+ * Returns an exit code; *out is freed by rin_config_free.
+ */
+int rin_cli_config_build(const rin_cli_args *args, bool explain, rin_config **out);
+/* Applies options with a key and --set to config. With a section, --set may name options of that section only. */
+int rin_cli_config_apply(const rin_cli_args *args, const char *section, rin_config *config);
+/* An option that holds a whole number; 0 for any other. */
+int64_t rin_cli_config_whole(const rin_config *config, const char *key);
+
+/* ---- messages: on standard error, so that standard output holds results alone ---- */
+
+void rin_cli_note(const char *format, ...) RIN_CLI_PRINTF(1, 2);
+/* Prints a mistake in the command line; returns RIN_EXIT_USAGE. */
+int rin_cli_refuse(const char *format, ...) RIN_CLI_PRINTF(1, 2);
+/* Prints the error. Returns RIN_EXIT_USAGE for options that are not allowed, RIN_EXIT_INTERRUPTED or RIN_EXIT_FAILED. */
+int rin_cli_fail(const rin_error *error);
+int rin_cli_fail_memory(void);
+/* Prints an error of the operating system about what, from errno; returns RIN_EXIT_FAILED. */
+int rin_cli_fail_system(const char *what);
+
+/* Prints text on standard output, with a newline at its end. */
+void rin_cli_print(const char *text);
+/* Prints and deletes json. Returns an exit code; NULL means that memory was out. */
+int rin_cli_print_json(cJSON *json);
+
+/* Numbers for people: "1m 05s", "512 MiB", "12.3". */
+enum { RIN_CLI_NUMBER = 32 };
+const char *rin_cli_seconds(double seconds, char text[RIN_CLI_NUMBER]);
+const char *rin_cli_bytes(int64_t bytes, char text[RIN_CLI_NUMBER]);
+const char *rin_cli_short(double value, char text[RIN_CLI_NUMBER]);
+
+/* ---- progress ---- */
+
+/* What a listener remembers between calls. */
+typedef struct rin_cli_monitor {
+    int64_t every;  /* steps between lines of a log */
+    bool terminal;  /* one updating line instead */
+    double shown;   /* seconds of the call when something was shown last */
+    const char *doing;
+} rin_cli_monitor;
+
+/*
+ * A listener that shows progress and remarks, and says stop after SIGINT or SIGTERM, which it makes the process catch; a
+ * second one ends the process at once. monitor must outlive it.
+ */
+rin_listener rin_cli_monitor_start(rin_cli_monitor *monitor, int64_t every);
+/* Clears the updating line. */
+void rin_cli_monitor_end(const rin_cli_monitor *monitor);
+
+/* ---- the verbs, and what several of them share ---- */
+
+extern const rin_cli_verb rin_cli_train, rin_cli_sample, rin_cli_eval, rin_cli_bench, rin_cli_check, rin_cli_plan,
+    rin_cli_info, rin_cli_data, rin_cli_help;
+
+/* Opens the model of --model with --device and --threads. Returns an exit code. */
+int rin_cli_model_open(const rin_cli_args *args, rin_model **model);
+void rin_cli_presets_help(void);
+void rin_cli_devices_help(void);
+void rin_cli_options_help(const char *section);
+
+#endif

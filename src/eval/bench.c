@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* How fast: a whole training step, one forward, and the peak of matrix products on this machine. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "model/model.h"
+#include "op/op.h"
+#include "train/step.h"
+#include "exec/exec.h"
+
+typedef struct bench {
+    const rin_config *config;
+    const rin_bench_options *options;
+    rin_bench_result *result;
+    rin_backend *backend;
+    rin_weights *weights;
+    double *seconds; /* [steps] */
+} bench;
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void time_runs(bench *b, rin_program *program, int n, double *min, double *median) {
+    rin_step step = {.gradient_scale = 1, .learning_rate = 1e-3, .ema_decay = 0.9999};
+    for (int i = -2; i < n; i++) {
+        step.step = (uint64_t)(i + 2);
+        double from = rin_clock_seconds();
+        rin_program_run(program, &step, RIN_SECTION_ALL);
+        if (i >= 0) b->seconds[i] = rin_clock_seconds() - from;
+    }
+    qsort(b->seconds, (size_t)n, sizeof *b->seconds, ascending);
+    *min = b->seconds[0];
+    *median = b->seconds[n / 2];
+}
+
+/* Random numbers into an input; labels are one-hot. */
+static rin_status fill(rin_program *program, const char *name, bool one_hot, rin_error *error) {
+    if (!rin_program_has(program, name)) return RIN_OK;
+    const rin_graph *graph = rin_program_graph(program);
+    const rin_shape *shape = rin_graph_shape(graph, rin_graph_find(graph, name));
+    int64_t n = rin_shape_count(shape), last = rin_shape_last(shape);
+    float *values = rin_calloc((size_t)n, sizeof *values, error);
+    if (!values) return RIN_ERR_MEMORY;
+    for (int64_t i = 0; i < n; i++) {
+        values[i] = one_hot ? (float)(i % last == i / last % last) : rin_random_uniform((rin_random_key){0}, (uint64_t)i);
+    }
+    rin_status status = rin_program_write(program, name, values, n, error);
+    rin_free(values);
+    return status;
+}
+
+/* The ops by the time they take, one node after the other. */
+static rin_status profile(rin_program *program, char **text, rin_error *error) {
+    const rin_graph *graph = rin_program_graph(program);
+    struct row { double seconds, flops; int op, count; } rows[RIN_N_OPS] = {{0, 0, 0, 0}}, swap;
+    double *seconds = rin_calloc((size_t)graph->n_nodes, sizeof *seconds, error), sum = 0;
+    if (!seconds) return RIN_ERR_MEMORY;
+    rin_program_profile(program, &(rin_step){.gradient_scale = 1, .learning_rate = 1e-3}, 3, seconds);
+    for (int i = 0; i < graph->n_nodes; i++) {
+        struct row *row = &rows[graph->nodes[i].op];
+        row->op = graph->nodes[i].op;
+        row->count++;
+        row->seconds += seconds[i];
+        row->flops += rin_op(row->op)->flops(graph, &graph->nodes[i]);
+        sum += seconds[i];
+    }
+    rin_free(seconds);
+    for (int i = 0; i < RIN_N_OPS; i++) {
+        for (int j = i + 1; j < RIN_N_OPS; j++) {
+            if (rows[j].seconds <= rows[i].seconds) continue;
+            swap = rows[i];
+            rows[i] = rows[j];
+            rows[j] = swap;
+        }
+    }
+    rin_text t = {0};
+    rin_text_add(&t, "%-18s %6s %10s %7s %10s\n", "op", "nodes", "ms", "share", "GFLOP/s");
+    for (int i = 0; i < RIN_N_OPS && rows[i].count; i++) {
+        rin_text_add(&t, "%-18s %6d %10.3f %6.1f%% %10.1f\n", rin_op(rows[i].op)->name, rows[i].count, 1e3 * rows[i].seconds,
+                     100 * rows[i].seconds / sum, rows[i].flops / rows[i].seconds * 1e-9);
+    }
+    rin_text_add(&t, "%-18s %6d %10.3f\n", "all", graph->n_nodes, 1e3 * sum);
+    return rin_text_take(&t, text, error);
+}
+
+static rin_status bench_train(bench *b, rin_error *error) {
+    rin_step_options options = {.batch = b->options->batch, .parts = 1, .update = true};
+    rin_program_options bound = {.parameters = RIN_ARENA_WEIGHTS};
+    rin_graph *graph;
+    rin_program *program = NULL;
+    rin_status status = rin_step_graph(b->config, &options, &graph, error);
+    if (status != RIN_OK) return status;
+    double flops = rin_graph_flops(graph);
+    status = rin_weights_create(graph, b->backend, true, &b->weights, error);
+    if (status != RIN_OK) {
+        rin_graph_free(graph);
+        return status;
+    }
+    status = rin_weights_init(b->weights, 0, error);
+    if (status != RIN_OK) rin_graph_free(graph);
+    else status = rin_program_create(graph, b->weights, &bound, &program, error);
+    if (status == RIN_OK) status = fill(program, "images", false, error);
+    if (status == RIN_OK) status = fill(program, "frames", false, error);
+    if (status == RIN_OK) status = fill(program, "labels", true, error);
+    if (status == RIN_OK) {
+        time_runs(b, program, b->options->steps, &b->result->train_step_min, &b->result->train_step_median);
+        b->result->gflops_per_s = flops / b->result->train_step_min * 1e-9;
+        struct rusage usage = {0};
+        (void)getrusage(RUSAGE_SELF, &usage);
+        b->result->peak_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
+        if (b->options->profile) status = profile(program, &b->result->profile, error);
+    }
+    rin_program_free(program);
+    return status;
+}
+
+static rin_status bench_forward(bench *b, rin_error *error) {
+    static const char *const inputs[] = {"x", "gamma", "frames", "latent_prev", "tape_prev"};
+    rin_program_options bound = {.parameters = RIN_ARENA_WEIGHTS};
+    rin_graph *graph;
+    rin_program *program = NULL;
+    rin_status status = rin_model_forward_graph(b->config, b->options->batch, &graph, error);
+    if (status == RIN_OK) status = rin_remove_dead(graph, error);
+    if (status == RIN_OK) b->result->flops_forward = rin_graph_flops(graph);
+    if (status == RIN_OK) status = rin_program_create(graph, b->weights, &bound, &program, error);
+    for (size_t i = 0; i < RIN_COUNT(inputs) && status == RIN_OK; i++) status = fill(program, inputs[i], false, error);
+    if (status == RIN_OK) status = fill(program, "labels", true, error);
+    if (status == RIN_OK) time_runs(b, program, 2 * b->options->steps, &b->result->forward_min, &b->result->forward_median);
+    rin_program_free(program);
+    return status;
+}
+
+/* One product large enough that nothing but arithmetic counts. */
+static rin_status bench_product(bench *b, rin_error *error) {
+    enum { SIDE = 2048, RUNS = 5 };
+    rin_graph *graph = rin_graph_create(error);
+    if (!graph) return RIN_ERR_MEMORY;
+    rin_value x = rin_graph_input(graph, "x", RIN_SHAPE(SIDE, SIDE)), w = rin_graph_input(graph, "weight", RIN_SHAPE(SIDE, SIDE));
+    rin_graph_output(graph, "y", rin_op_linear(graph, x, w, 0, 0, (rin_linear_attr){0}));
+    rin_weights *none = NULL;
+    rin_program *program = NULL;
+    double median, flops = rin_graph_flops(graph);
+    rin_status status = rin_weights_create(graph, b->backend, false, &none, error);
+    if (status == RIN_OK) status = rin_program_create(graph, none, NULL, &program, error);
+    else rin_graph_free(graph);
+    if (status == RIN_OK) status = fill(program, "x", false, error);
+    if (status == RIN_OK) status = fill(program, "weight", false, error);
+    if (status == RIN_OK) {
+        double seconds;
+        time_runs(b, program, RUNS, &seconds, &median);
+        b->result->gemm_peak_gflops_per_s = flops / seconds * 1e-9;
+    }
+    rin_program_free(program);
+    rin_weights_free(none);
+    return status;
+}
+
+rin_status rin_bench(const rin_config *config, const rin_bench_options *options, rin_bench_result *result, rin_error *error) {
+    enum { MOST_STEPS = 100000 };
+    if (!config || !options || !result || options->batch < 1 || options->steps < 1 || options->steps > MOST_STEPS) {
+        return rin_error_set(error, RIN_ERR_ARG, "a benchmark wants a batch of at least 1 and 1 to %d steps", MOST_STEPS);
+    }
+    *result = (rin_bench_result){0};
+    bench b = {.config = config, .options = options, .result = result};
+    rin_backend_options backend = {(int)config->train.threads};
+    rin_status status = rin_config_validate(config, error);
+    if (status == RIN_OK) status = rin_backend_create(options->device ? options->device : "cpu", &backend, &b.backend, error);
+    if (status == RIN_OK) result->threads = b.backend->threads;
+    if (status == RIN_OK && !(b.seconds = rin_calloc((size_t)RIN_MAX(2 * options->steps, 5), sizeof *b.seconds, error))) status = RIN_ERR_MEMORY;
+    if (status == RIN_OK && !options->gemm_only) status = bench_train(&b, error);
+    if (status == RIN_OK && !options->gemm_only) status = bench_forward(&b, error);
+    if (status == RIN_OK) status = bench_product(&b, error);
+    rin_weights_free(b.weights);
+    rin_backend_free(b.backend);
+    rin_free(b.seconds);
+    return status;
+}

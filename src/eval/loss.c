@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* The denoising loss of a trained model on a data set, at given times. */
+#include <math.h>
+#include <string.h>
+
+#include "data/data.h"
+#include "model/model.h"
+#include "sample/sample.h"
+#include "train/step.h"
+
+/* Images a run: fixed, so that a figure does not depend on the machine. */
+enum { BATCH = 32 };
+
+typedef struct evaluation {
+    rin_model *model;
+    rin_config config;
+    rin_dataset *dataset;
+    rin_program *program;
+    rin_listener listener;
+    size_t *items; /* [n] evenly over the classes */
+    int64_t n;
+    float *images, *one_hot, *times; /* of a batch */
+    int64_t per_image, classes;
+    int64_t done, total;
+    double started;
+} evaluation;
+
+/* The first k items of each class, so that every class has as many as can be. */
+static rin_status choose_items(evaluation *e, int64_t limit, rin_error *error) {
+    size_t count = rin_dataset_count(e->dataset), classes = RIN_MAX(rin_dataset_n_classes(e->dataset), 1);
+    size_t wanted = limit > 0 ? RIN_MIN((size_t)limit, count) : count;
+    size_t *taken = rin_calloc(classes, sizeof *taken, error);
+    e->items = rin_calloc(wanted, sizeof *e->items, error);
+    if (!taken || !e->items) {
+        rin_free(taken);
+        return RIN_ERR_MEMORY;
+    }
+    /* quota: the most images a class gives; classes with fewer leave their share to the others. */
+    size_t quota = 0;
+    for (size_t sum = 0; sum < wanted;) {
+        quota++;
+        sum = 0;
+        for (size_t c = 0; c < classes; c++) {
+            size_t has = rin_dataset_n_classes(e->dataset) ? rin_dataset_class_count(e->dataset, c) : count;
+            sum += RIN_MIN(has, quota);
+        }
+    }
+    for (size_t i = 0; i < count && (size_t)e->n < wanted; i++) {
+        int32_t label = rin_dataset_item_label(e->dataset, i);
+        size_t c = label < 0 ? 0 : (size_t)label;
+        if (taken[c] < quota) {
+            taken[c]++;
+            e->items[e->n++] = i;
+        }
+    }
+    rin_free(taken);
+    return RIN_OK;
+}
+
+static rin_status prepare(evaluation *e, const char *data, int64_t limit, rin_error *error) {
+    rin_log log = {e->listener.on_log, e->listener.user};
+    const rin_config_model *m = &e->config.model;
+    rin_shape shape = rin_model_video_shape(m, 1);
+    e->per_image = rin_shape_count(&shape);
+    e->classes = m->num_classes;
+    if (m->seq_len > 1) return rin_error_set(error, RIN_ERR_UNSUPPORTED, "eval loss reads images, this model makes video");
+    rin_status status = rin_dataset_open(data, NULL, log, &e->dataset, error);
+    if (status == RIN_OK && e->classes && (int64_t)rin_dataset_n_classes(e->dataset) > e->classes) {
+        status = rin_error_set(error, RIN_ERR_ARG, "'%s' has %zu classes, the model %lld", data, rin_dataset_n_classes(e->dataset), (long long)e->classes);
+    }
+    if (status == RIN_OK) status = choose_items(e, limit, error);
+    if (status != RIN_OK) return status;
+    e->images = rin_calloc((size_t)(BATCH * e->per_image), sizeof *e->images, error);
+    e->one_hot = rin_calloc((size_t)(BATCH * e->classes), sizeof *e->one_hot, error);
+    e->times = rin_calloc(BATCH, sizeof *e->times, error);
+    return e->images && e->one_hot && e->times ? RIN_OK : RIN_ERR_MEMORY;
+}
+
+static rin_status create_program(evaluation *e, int64_t batch, rin_error *error) {
+    rin_step_options options = {.batch = batch, .parts = 1, .times_given = true, .inference = true, .eps_error = true};
+    rin_program_options bound = {.parameters = RIN_ARENA_EMA};
+    rin_graph *graph;
+    rin_program_free(e->program);
+    e->program = NULL;
+    rin_status status = rin_step_graph(&e->config, &options, &graph, error);
+    return status == RIN_OK ? rin_program_create(graph, e->model->weights, &bound, &e->program, error) : status;
+}
+
+static rin_status load_batch(evaluation *e, int64_t first, int64_t n, rin_error *error) {
+    const rin_config_model *m = &e->config.model;
+    memset(e->one_hot, 0, (size_t)(BATCH * e->classes) * sizeof *e->one_hot);
+    rin_status status = RIN_OK;
+    for (int64_t i = 0; i < n && status == RIN_OK; i++) {
+        size_t item = e->items[first + i];
+        int32_t label = rin_dataset_item_label(e->dataset, item);
+        if (label >= 0 && e->classes) e->one_hot[i * e->classes + label] = 1;
+        status = rin_dataset_load(e->dataset, item, (int)m->image_height, (int)m->image_width, (int)m->image_channels,
+                                  e->images + i * e->per_image, error);
+    }
+    if (status == RIN_OK) status = rin_program_write(e->program, "images", e->images, n * e->per_image, error);
+    if (status == RIN_OK && e->classes) status = rin_program_write(e->program, "labels", e->one_hot, n * e->classes, error);
+    return status;
+}
+
+/* The same images and the same noise at every time: differences between times are not noise. */
+static rin_status run_batch(evaluation *e, int64_t first, int64_t n, uint64_t seed, double time, double *sum, rin_error *error) {
+    float loss = 0;
+    for (int64_t i = 0; i < n; i++) e->times[i] = (float)time;
+    rin_status status = rin_program_write(e->program, "t", e->times, n, error);
+    if (status != RIN_OK) return status;
+    rin_program_run(e->program, &(rin_step){.seed = seed, .first_example = (uint64_t)first}, RIN_SECTION_ALL);
+    status = rin_program_read(e->program, "loss", &loss, 1, error);
+    *sum += (double)loss * (double)n;
+    e->done += n;
+    double seconds = rin_clock_seconds() - e->started;
+    rin_progress progress = {.doing = "evaluate", .done = e->done, .total = e->total, .seconds = seconds,
+                             .eta = seconds / (double)e->done * (double)(e->total - e->done),
+                             .images_per_second = (double)e->done / RIN_MAX(seconds, 1e-9)};
+    if (status == RIN_OK && e->listener.on_progress && !e->listener.on_progress(e->listener.user, &progress)) {
+        return rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %lld of %lld images", (long long)e->done, (long long)e->total);
+    }
+    return status;
+}
+
+static rin_status run(evaluation *e, const double *times, int n_times, uint64_t seed, double *losses, rin_error *error) {
+    rin_status status = RIN_OK;
+    int64_t bound = 0;
+    for (int64_t first = 0; first < e->n && status == RIN_OK; first += BATCH) {
+        int64_t n = RIN_MIN((int64_t)BATCH, e->n - first);
+        if (n != bound) status = create_program(e, n, error);
+        bound = n;
+        if (status == RIN_OK) status = load_batch(e, first, n, error);
+        for (int t = 0; t < n_times && status == RIN_OK; t++) status = run_batch(e, first, n, seed, times[t], &losses[t], error);
+    }
+    for (int t = 0; t < n_times; t++) losses[t] /= (double)RIN_MAX(e->n, 1);
+    return status;
+}
+
+rin_status rin_eval_loss(rin_model *model, const char *data, const double *times, int n_times, int64_t limit, uint64_t seed,
+                         rin_listener listener, double *losses, int64_t *n_images, rin_error *error) {
+    if (!model || !data || !times || !losses || n_times < 1) {
+        return rin_error_set(error, RIN_ERR_ARG, "rin_eval_loss wants a model, data and at least one time");
+    }
+    for (int i = 0; i < n_times; i++) {
+        losses[i] = 0;
+        if (!(times[i] >= 0 && times[i] <= 1)) return rin_error_set(error, RIN_ERR_ARG, "time %g: allowed are 0 to 1", times[i]);
+    }
+    evaluation e = {.model = model, .config = *rin_model_config(model), .listener = listener, .started = rin_clock_seconds()};
+    rin_status status = prepare(&e, data, limit, error);
+    e.total = e.n * n_times;
+    if (status == RIN_OK) status = run(&e, times, n_times, seed, losses, error);
+    if (n_images) *n_images = e.n;
+    rin_program_free(e.program);
+    rin_dataset_close(e.dataset);
+    rin_free(e.items);
+    rin_free(e.images);
+    rin_free(e.one_hot);
+    rin_free(e.times);
+    return status;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening trained models, and saying what they are. */
+#include <cjson/cJSON.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "model/model.h"
+#include "sample/sample.h"
+
+/* The file of a model: path itself, or model.safetensors in the folder of a run. */
+static rin_status find_file(const char *path, char **file, rin_error *error) {
+    *file = rin_path_is_dir(path) ? rin_path_join(path, "model.safetensors", error) : rin_strdup(path, error);
+    if (!*file) return RIN_ERR_MEMORY;
+    if (rin_path_exists(*file)) return RIN_OK;
+    rin_status status = rin_path_is_dir(path)
+                            ? rin_error_set(error, RIN_ERR_IO, "'%s' has no model.safetensors yet: train it to its first checkpoint", path)
+                            : rin_error_set(error, RIN_ERR_IO, "no model at '%s': give a run's folder or a .safetensors file", path);
+    rin_free(*file);
+    *file = NULL;
+    return status;
+}
+
+static rin_status load(rin_model *model, const char *path, const char *device, int threads, rin_error *error) {
+    rin_backend_options options = {threads};
+    rin_safetensors *file = NULL;
+    rin_graph *graph = NULL;
+    char *name = NULL;
+    rin_status status = find_file(path, &name, error);
+    if (status == RIN_OK) status = rin_safetensors_open(name, &file, error);
+    if (status == RIN_OK) status = rin_description_read(&model->description, file, error);
+    if (status == RIN_OK) status = rin_backend_create(device ? device : "cpu", &options, &model->backend, error);
+    if (status == RIN_OK) status = rin_model_forward_graph(&model->description.config, 1, &graph, error);
+    if (status == RIN_OK) status = rin_weights_create(graph, model->backend, false, &model->weights, error);
+    if (status == RIN_OK) status = rin_model_file_check_names(model->weights, file, error);
+    if (status == RIN_OK) status = rin_arena_read(model->weights, RIN_ARENA_EMA, "", file, error);
+    if (status != RIN_OK && name && file) status = rin_error_prefix(error, status, "model '%s'", name);
+    rin_graph_free(graph);
+    rin_safetensors_close(file);
+    rin_free(name);
+    return status;
+}
+
+rin_status rin_model_open(const char *path, const char *device, int threads, rin_model **out, rin_error *error) {
+    if (!path || !out) return rin_error_set(error, RIN_ERR_ARG, "rin_model_open: path and out must not be NULL");
+    *out = NULL;
+    rin_model *model = rin_calloc(1, sizeof *model, error);
+    if (!model) return RIN_ERR_MEMORY;
+    rin_status status = load(model, path, device, threads, error);
+    if (status == RIN_OK) *out = model;
+    else rin_model_free(model);
+    return status;
+}
+
+void rin_model_free(rin_model *model) {
+    if (!model) return;
+    rin_weights_free(model->weights);
+    rin_backend_free(model->backend);
+    rin_description_clear(&model->description);
+    rin_free(model);
+}
+
+const rin_config *rin_model_config(const rin_model *model) {
+    return &model->description.config;
+}
+
+int64_t rin_model_steps(const rin_model *model) {
+    return model->description.steps;
+}
+
+int64_t rin_model_class_count(const rin_model *model) {
+    return model->description.config.model.num_classes;
+}
+
+const char *rin_model_class_name(const rin_model *model, int64_t index) {
+    if (index < 0 || index >= rin_model_class_count(model)) return NULL;
+    return index < model->description.n_classes ? model->description.classes[index] : "";
+}
+
+int64_t rin_model_find_class(const rin_model *model, const char *name) {
+    return rin_description_find_class(&model->description, name);
+}
+
+/* ---- what a file is ---- */
+
+static int64_t count_parameters(const rin_safetensors *file) {
+    int64_t n = 0;
+    for (size_t i = 0; i < rin_safetensors_count(file); i++) n += (int64_t)rin_safetensors_get(file, i)->n_elements;
+    return n;
+}
+
+static rin_status describe_as_json(const char *path, const rin_description *d, const rin_safetensors *file, char **text, rin_error *error) {
+    char *model = NULL, *diffusion = NULL;
+    rin_status status = rin_config_format_json(&d->config, "model", &model, error);
+    if (status == RIN_OK) status = rin_config_format_json(&d->config, "diffusion", &diffusion, error);
+    if (status == RIN_OK) {
+        cJSON *root = cJSON_CreateObject(), *classes = cJSON_CreateArray();
+        bool ok = root && classes && cJSON_AddStringToObject(root, "file", path) &&
+                  cJSON_AddNumberToObject(root, "parameters", (double)count_parameters(file)) &&
+                  cJSON_AddNumberToObject(root, "steps", (double)d->steps);
+        for (int64_t i = 0; i < d->n_classes && ok; i++) ok = cJSON_AddItemToArray(classes, cJSON_CreateString(d->classes[i]));
+        ok = ok && cJSON_AddItemToObject(root, "classes", classes) && cJSON_AddRawToObject(root, "model", model) &&
+             cJSON_AddRawToObject(root, "diffusion", diffusion);
+        char *printed = ok ? cJSON_PrintUnformatted(root) : NULL;
+        cJSON_Delete(root);
+        *text = printed ? rin_strdup(printed, error) : NULL;
+        cJSON_free(printed);
+        if (!*text) status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory while describing '%s'", path);
+    }
+    rin_string_free(model);
+    rin_string_free(diffusion);
+    return status;
+}
+
+static rin_status describe_as_lines(const char *path, const rin_description *d, const rin_safetensors *file, char **text, rin_error *error) {
+    const rin_config_model *m = &d->config.model;
+    const rin_config_diffusion *f = &d->config.diffusion;
+    rin_text t = {0};
+    rin_text_add(&t, "%s: a Recurrent Interface Network, %lld steps trained\n", path, (long long)d->steps);
+    rin_text_add(&t, "  parameters   %lld in %zu tensors\n", (long long)count_parameters(file), rin_safetensors_count(file));
+    rin_text_add(&t, "  makes        %lld x %lld pixels, %lld channel%s", (long long)m->image_width, (long long)m->image_height,
+                 (long long)m->image_channels, m->image_channels == 1 ? "" : "s");
+    if (m->seq_len > 1) rin_text_add(&t, ", %lld frames, %lld of them given", (long long)m->seq_len, (long long)m->seq_cond);
+    rin_text_add(&t, "\n  tape         %lld tokens of %lld, patches of %lld\n",
+                 (long long)(rin_model_times(m) * rin_model_rows(m) * rin_model_cols(m)), (long long)m->tape_dim, (long long)m->patch_size);
+    rin_text_add(&t, "  latents      %lld of %lld, blocks of", (long long)m->latent_slots, (long long)m->latent_dim);
+    for (int64_t i = 0; i < m->n_num_layers; i++) rin_text_add(&t, " %lld", (long long)m->num_layers[i]);
+    rin_text_add(&t, " layers\n  trained as   %s on %s, b_scale %g\n", f->pred_type == RIN_PRED_EPS ? "eps" : f->pred_type == RIN_PRED_X ? "x" : "v",
+                 f->train_schedule, f->b_scale);
+    rin_text_add(&t, "  classes      %lld", (long long)m->num_classes);
+    for (int64_t i = 0; i < d->n_classes; i++) rin_text_add(&t, "%s %s", i ? "," : ":", d->classes[i]);
+    rin_text_add(&t, "\n");
+    return rin_text_take(&t, text, error);
+}
+
+rin_status rin_model_describe(const char *path, bool json, char **text, rin_error *error) {
+    if (!path || !text) return rin_error_set(error, RIN_ERR_ARG, "rin_model_describe: path and text must not be NULL");
+    *text = NULL;
+    rin_description description = {0};
+    rin_safetensors *file = NULL;
+    char *name = NULL;
+    rin_status status = find_file(path, &name, error);
+    if (status == RIN_OK) status = rin_safetensors_open(name, &file, error);
+    if (status == RIN_OK) {
+        status = rin_description_read(&description, file, error);
+        if (status != RIN_OK) status = rin_error_prefix(error, status, "'%s'", name);
+    }
+    if (status == RIN_OK) {
+        status = json ? describe_as_json(name, &description, file, text, error) : describe_as_lines(name, &description, file, text, error);
+    }
+    rin_description_clear(&description);
+    rin_safetensors_close(file);
+    rin_free(name);
+    return status;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* cases: small graphs around one op, from a row of sizes and attributes; shared by the tests of gradients and of kernels. */
+#ifndef RIN_TESTS_CASES_H
+#define RIN_TESTS_CASES_H
+
+#include "support/check.h"
+
+#include "op/op.h"
+
+/* Letters of n are those of the op's builder; 0 for what is absent. */
+typedef struct op_case {
+    const char *name;
+    int op;
+    int64_t n[6];
+    union {
+        rin_linear_attr linear;
+        rin_attention_attr attention;
+        rin_rows_attr rows; /* add_table: start; slice: start and count */
+        rin_patch_attr patch;
+        rin_sin_cos_attr sin_cos;
+        rin_random_attr random;
+        rin_gamma_attr gamma;
+        rin_rescale_attr rescale;
+        rin_mask_attr mask;
+        rin_drop_attr drop;
+        rin_loss_attr loss;
+    } attr;
+    bool no_bias, residual; /* linear */
+    bool twice; /* the op is used twice on the same inputs, so that their gradients are sums */
+} op_case;
+
+/*
+ * n of each op:  linear B N in out; attention B M N I; layer_norm B N D; add B N D; add_table B N D R; concat B D n1 n2
+ * n3 n4; slice B N D; patch B; unpatch B extra (time steps); loss B N D; zeros, random B N D; sin_cos D; time_encode B D;
+ * drop_labels B classes; gamma B; rescale, add_noise, standardise B N D; mask_hidden B N D and 1 for u given.
+ * add_table with R < 0: without x, |R| rows.
+ */
+
+/*
+ * The op alone: with `gradient` its inputs are parameters, or rows cut out of parameters where the op passes gradients
+ * on unchanged, and the graph goes on to the op's loss and back to all parameters. The loss is the mean square of
+ * output - "target": with a random target its gradient is a random cotangent. It is named "loss", the op's output "y".
+ */
+rin_graph *op_case_graph(const op_case *c, bool gradient);
+
+#endif
