@@ -53,12 +53,12 @@ static int refuse_unknown(const rin_cli_verb *verb, const char *name, size_t len
         snprintf(others + used, sizeof others - used, "%srin %s", used ? ", " : "", other->name);
     }
     if (others[0]) {
-        return rin_cli_refuse("rin %s has no option --%s, which belongs to %s; see rin help %s", verb->name, word, others,
-                              verb->name);
+        return rin_cli_refuse("rin %s has no option --%s, which belongs to %s; see rin help %s", verb->name, word,
+                              others, verb->name);
     }
     if (nearest) {
-        return rin_cli_refuse("rin %s has no option --%s; did you mean --%s? See rin help %s", verb->name, word, nearest,
-                              verb->name);
+        return rin_cli_refuse("rin %s has no option --%s; did you mean --%s? See rin help %s", verb->name, word,
+                              nearest, verb->name);
     }
     return rin_cli_refuse("rin %s has no option --%s; see rin help %s", verb->name, word, verb->name);
 }
@@ -69,9 +69,9 @@ static int check_operands(const rin_cli_args *args) {
         return rin_cli_refuse("rin %s needs %s; see rin help %s", verb->name, verb->operands, verb->name);
     }
     if (args->n_operands > verb->most_operands) {
-        return rin_cli_refuse("rin %s cannot use '%s'%s; see rin help %s", verb->name, args->operands[verb->most_operands],
-                              verb->most_operands ? ", which is one too many" : ": its values follow options such as --help",
-                              verb->name);
+        return rin_cli_refuse(
+            "rin %s cannot use '%s'%s; see rin help %s", verb->name, args->operands[verb->most_operands],
+            verb->most_operands ? ", which is one too many" : ": its values follow options such as --help", verb->name);
     }
     return RIN_EXIT_OK;
 }
@@ -120,7 +120,8 @@ int rin_cli_args_parse(const rin_cli_verb *verb, int argc, char **argv, rin_cli_
         } else if (strncmp(argv[i], "--", 2) == 0) {
             code = take_option(args, argc, argv, &i);
         } else {
-            code = rin_cli_refuse("'%s' is no option; options begin with two dashes; see rin help %s", argv[i], verb->name);
+            code = rin_cli_refuse("'%s' is no option; options begin with two dashes; see rin help %s", argv[i],
+                                  verb->name);
         }
     }
     return code == RIN_EXIT_OK ? check_operands(args) : code;

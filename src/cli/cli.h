@@ -51,7 +51,7 @@ struct rin_cli_args {
     struct {
         const rin_cli_option *option;
         const char *value; /* NULL for a switch */
-    } *given;
+    } * given;
     const char **operands;
     int n_given, n_operands;
     bool help; /* --help was among them */
@@ -65,7 +65,7 @@ const char *rin_cli_verb_nearest(const char *name);
 
 /*
  * Parses what follows the verb: --name value, --name=value, operands, and -- before operands that begin with a dash.
- * Returns an exit code; unless it is 0 the reason has been printed. args is cleared by rin_cli_args_clear in any case.
+ * Returns an exit code; unless it is 0 the reason has been printed. args is cleared by rin_cli_args_clear always.
  */
 int rin_cli_args_parse(const rin_cli_verb *verb, int argc, char **argv, rin_cli_args *args);
 void rin_cli_args_clear(rin_cli_args *args);
@@ -84,8 +84,8 @@ int rin_cli_distance(const char *a, const char *b);
 /* ---- configurations ---- */
 
 /*
- * Configuration of a command line: --preset, then --config, then options with a key and --size, then --set. Without preset
- * and file it is that of 'small', its patches fitted to --size; what was chosen is noted when `explain`.
+ * Configuration of a command line: --preset, then --config, then options with a key and --size, then --set. Without
+ * preset and file it is that of 'small', its patches fitted to --size; what was chosen is noted when `explain`.
  * Returns an exit code; *out is freed by rin_config_free.
  */
 int rin_cli_config_build(const rin_cli_args *args, bool explain, rin_config **out);
@@ -99,7 +99,7 @@ int64_t rin_cli_config_whole(const rin_config *config, const char *key);
 void rin_cli_note(const char *format, ...) RIN_CLI_PRINTF(1, 2);
 /* Prints a mistake in the command line; returns RIN_EXIT_USAGE. */
 int rin_cli_refuse(const char *format, ...) RIN_CLI_PRINTF(1, 2);
-/* Prints the error. Returns RIN_EXIT_USAGE for options that are not allowed, RIN_EXIT_INTERRUPTED or RIN_EXIT_FAILED. */
+/* Prints the error. Returns RIN_EXIT_USAGE for options that are not allowed, else RIN_EXIT_INTERRUPTED or _FAILED. */
 int rin_cli_fail(const rin_error *error);
 int rin_cli_fail_memory(void);
 /* Prints an error of the operating system about what, from errno; returns RIN_EXIT_FAILED. */
@@ -120,15 +120,15 @@ const char *rin_cli_short(double value, char text[RIN_CLI_NUMBER]);
 
 /* What a listener remembers between calls. */
 typedef struct rin_cli_monitor {
-    int64_t every;  /* steps between lines of a log */
-    bool terminal;  /* one updating line instead */
-    double shown;   /* seconds of the call when something was shown last */
+    int64_t every; /* steps between lines of a log */
+    bool terminal; /* one updating line instead */
+    double shown;  /* seconds of the call when something was shown last */
     const char *doing;
 } rin_cli_monitor;
 
 /*
- * A listener that shows progress and remarks, and says stop after SIGINT or SIGTERM, which it makes the process catch; a
- * second one ends the process at once. monitor must outlive it.
+ * A listener that shows progress and remarks, and says stop after SIGINT or SIGTERM, which it makes the process catch;
+ * a second one ends the process at once. monitor must outlive it.
  */
 rin_listener rin_cli_monitor_start(rin_cli_monitor *monitor, int64_t every);
 /* Clears the updating line. */

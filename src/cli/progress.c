@@ -40,7 +40,8 @@ static void add_field(char *line, size_t width, const char *field) {
 static void format_line(const rin_progress *p, bool training, char *line, size_t width) {
     char field[96], number[RIN_CLI_NUMBER];
     line[0] = '\0';
-    snprintf(field, sizeof field, "%s %lld/%lld", training ? "step" : p->doing, (long long)p->done, (long long)p->total);
+    snprintf(field, sizeof field, "%s %lld/%lld", training ? "step" : p->doing, (long long)p->done,
+             (long long)p->total);
     add_field(line, width, field);
     if (training) {
         snprintf(field, sizeof field, "loss %.4g", p->loss);

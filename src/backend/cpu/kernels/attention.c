@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Attention and its gradient: tiles of scores that never leave the cache, softmax on the way. */
-#include "backend/cpu/kernels.h"
+#include "backend/kernel.h"
 #include "backend/cpu/vrandom.h"
 
 /*
@@ -236,7 +236,7 @@ RIN_INLINE void soften(float *scores, int64_t n, float scale, float *most, float
     vf_store(sum, total);
 }
 
-/* Weights of n keys of a row (example, head, query): dropped ones become 0, the others 1 / (1 - drop) times as large. */
+/* Weights of n keys of a row (example, head, query): dropped ones become 0, others 1 / (1 - drop) times as large. */
 static void drop_weights(const sizes *s, int64_t row, int64_t key, int64_t n, float *random, float *weights) {
     rin_vrandom_uniforms(s->key, s->base + (uint64_t)(row * s->n + key), n, random);
     float factor = 1 / (1 - s->drop);

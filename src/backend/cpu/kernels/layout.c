@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sums, tables added to every example, parts of token streams, patches: bound by memory, so they just stream. */
-#include "backend/cpu/kernels.h"
+#include "backend/kernel.h"
 #include "backend/cpu/vec.h"
 
 enum { LINE = RIN_ALIGNMENT / sizeof(float) }; /* threads write different cache lines */

@@ -9,7 +9,6 @@
 #include "backend/cpu/vmath.h"
 #include "backend/cpu/vrandom.h"
 
-
 /* ---- activations ---- */
 
 static vf gelu(vf v) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The denoising loss and its gradient: one pass each, the sum in double over chunks of fixed size. */
-#include "backend/cpu/kernels.h"
+#include "backend/kernel.h"
 #include "backend/cpu/vec.h"
 
 enum { CHUNK = 4096 }; /* numbers summed by one thread, in order */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Random numbers and the forward process. */
-#include "backend/cpu/kernels.h"
+#include "backend/kernel.h"
 #include "backend/cpu/vrandom.h"
 
 void RIN_KERNEL(random)(const rin_task *task, const rin_team *team) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The gradients' norm, and LAMB and AdamW with the moving average: bound by memory, so few passes over the arenas. */
-#include "backend/cpu/kernels.h"
+#include "backend/kernel.h"
 #include "backend/cpu/vec.h"
 
 /*

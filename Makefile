@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+# The usual targets, over CMake. Compilers and flags: make CC=clang, or cmake by hand.
+PREFIX ?= /usr/local
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+CMAKE_FLAGS := $(if $(filter-out default undefined,$(origin CC)),-DCMAKE_C_COMPILER=$(CC))
+MAKEFLAGS += --no-print-directory
+
+# $(call build,folder,flags of cmake): configures quietly and builds everything.
+build = cmake -S . -B $(1) $(2) >/dev/null && cmake --build $(1) -j $(JOBS)
+
+all: setup
+	$(call build,build,$(CMAKE_FLAGS) -DRIN_TESTS=OFF)
+
+setup:
+	@sh dev/setup.sh
+
+demo: all
+	rm -rf demo
+	mkdir demo
+	build/rin train --data assets/cifar10-subset.tar.gz --preset demo --out demo/run
+	build/rin sample --model demo/run --out demo/samples.png --seed 1
+	@echo "The pictures are in demo/samples.png, a row a class."
+
+# The tests; the same under sanitizers; and whether clang has something to say.
+test: setup lint
+	$(call build,build,$(CMAKE_FLAGS) -DRIN_TESTS=ON)
+	$(call build,build/asan,$(CMAKE_FLAGS) -DRIN_SANITIZE=address$(comma)undefined)
+	@if command -v clang >/dev/null; then $(call build,build/clang,-DCMAKE_C_COMPILER=clang); \
+	else echo "no clang: its warnings were not looked at"; fi
+	cd build/asan && ctest --output-on-failure -j $(JOBS)
+	cd build && ctest --output-on-failure -j $(JOBS)
+
+lint:
+	@sh dev/lint.sh
+
+install: all
+	cmake --install build --prefix "$(PREFIX)"
+
+clean:
+	rm -rf build demo
+
+comma := ,
+.PHONY: all setup demo test lint install clean

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* check: golden cases, folders of numbers that the model must reproduce. */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static const rin_cli_option options[] = {
+    {"device", "NAME", NULL, "Where to compute; cpu unless given", false},
+    {"threads", "N", NULL, "Threads that compute; 0 for one a core", false},
+    {"json", NULL, NULL, "Print one JSON object", false},
+    {NULL, NULL, NULL, NULL, false},
+};
+
+/* The whole call: options, and what came out so far. */
+typedef struct session {
+    const char *device;
+    int threads;
+    cJSON *cases;  /* list for --json, NULL without */
+    cJSON *checks; /* list of the current case */
+    int n_passed, n_failed;
+    bool out_of_memory;
+} session;
+
+static void add_json(session *s, const rin_check_result *r) {
+    cJSON *item = cJSON_CreateObject();
+    bool good = cJSON_AddStringToObject(item, "name", r->name) && cJSON_AddBoolToObject(item, "passed", r->passed) &&
+                cJSON_AddNumberToObject(item, "error", r->error) &&
+                cJSON_AddNumberToObject(item, "tolerance", r->tolerance) &&
+                cJSON_AddStringToObject(item, "tensor", r->tensor ? r->tensor : "") &&
+                cJSON_AddNumberToObject(item, "index", (double)r->index) &&
+                cJSON_AddStringToObject(item, "message", r->message ? r->message : "");
+    if (good && cJSON_AddItemToArray(s->checks, item)) return;
+    cJSON_Delete(item);
+    s->out_of_memory = true;
+}
+
+static void on_result(void *user, const rin_check_result *r) {
+    session *s = user;
+    *(r->passed ? &s->n_passed : &s->n_failed) += 1;
+    if (s->cases) {
+        add_json(s, r);
+        return;
+    }
+    printf("  %-7s %-12s", r->passed ? "ok" : "FAILED", r->name);
+    if (r->index >= 0)
+        printf(" error %.2e of %.0e at %s[%lld]", r->error, r->tolerance, r->tensor, (long long)r->index);
+    if (r->message && *r->message)
+        printf("%s%s %s", r->index >= 0 ? ":" : "", r->index < 0 && r->tensor ? r->tensor : "", r->message);
+    putchar('\n');
+}
+
+/* A case that cannot be run counts as a failed check. */
+static int check_case(session *s, const char *folder) {
+    rin_error error = {0};
+    if (s->cases) {
+        cJSON *item = cJSON_CreateObject();
+        bool good = cJSON_AddStringToObject(item, "folder", folder) &&
+                    (s->checks = cJSON_AddArrayToObject(item, "checks"));
+        if (!good || !cJSON_AddItemToArray(s->cases, item)) {
+            cJSON_Delete(item);
+            return rin_cli_fail_memory();
+        }
+    } else {
+        printf("%s\n", folder);
+    }
+    if (rin_check_case(folder, s->device, s->threads, on_result, s, NULL, &error) != RIN_OK) {
+        if (error.code == RIN_ERR_UNSUPPORTED || error.code == RIN_ERR_ARG || error.code == RIN_ERR_MEMORY)
+            return rin_cli_fail(&error);
+        on_result(s, &(rin_check_result){.name = "case", .tensor = "", .index = -1, .message = error.text});
+    }
+    return s->out_of_memory ? rin_cli_fail_memory() : RIN_EXIT_OK;
+}
+
+/* ---- folders ---- */
+
+static bool is_case(const char *folder, const char *name, char path[PATH_MAX]) {
+    int length = snprintf(path, PATH_MAX, "%s/%s%scase.json", folder, name, *name ? "/" : "");
+    if (length < 0 || length >= PATH_MAX || access(path, F_OK) != 0) return false;
+    path[length - (int)strlen("/case.json")] = '\0';
+    return true;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Paths of the cases in folder, sorted. Returns an exit code; what was listed so far is the caller's in any case. */
+static int list_cases(const char *folder, char ***paths, size_t *n_paths) {
+    char path[PATH_MAX];
+    int code = RIN_EXIT_OK;
+    DIR *stream = opendir(folder);
+    if (!stream) return rin_cli_fail_system(folder);
+    for (const struct dirent *entry; code == RIN_EXIT_OK && (entry = readdir(stream));) {
+        if (entry->d_name[0] == '.' || !is_case(folder, entry->d_name, path)) continue;
+        char **grown = realloc(*paths, (*n_paths + 1) * sizeof **paths), *copy = grown ? strdup(path) : NULL;
+        if (grown) *paths = grown;
+        if (copy) grown[(*n_paths)++] = copy;
+        else code = rin_cli_fail_memory();
+    }
+    closedir(stream);
+    if (*n_paths) qsort(*paths, *n_paths, sizeof **paths, compare_names);
+    return code;
+}
+
+static int check_folder(session *s, const char *folder) {
+    char path[PATH_MAX], **paths = NULL;
+    size_t n_paths = 0;
+    if (is_case(folder, "", path)) return check_case(s, path);
+    int code = list_cases(folder, &paths, &n_paths);
+    if (code == RIN_EXIT_OK && !n_paths) {
+        rin_cli_note("%s: neither it nor a folder in it has a case.json", folder);
+        code = RIN_EXIT_FAILED;
+    }
+    for (size_t i = 0; i < n_paths; i++) {
+        if (code == RIN_EXIT_OK) code = check_case(s, paths[i]);
+        free(paths[i]);
+    }
+    free(paths);
+    return code;
+}
+
+static int print_total(session *s, cJSON *json) {
+    if (!json) {
+        printf("%d checks passed, %d failed\n", s->n_passed, s->n_failed);
+        return RIN_EXIT_OK;
+    }
+    if (cJSON_AddNumberToObject(json, "passed", s->n_passed) && cJSON_AddNumberToObject(json, "failed", s->n_failed)) {
+        return rin_cli_print_json(json);
+    }
+    cJSON_Delete(json);
+    return rin_cli_fail_memory();
+}
+
+static int run(const rin_cli_args *args) {
+    enum { MOST_THREADS = 1024 };
+    session s = {.device = rin_cli_args_get(args, "device")};
+    cJSON *json = NULL;
+    int64_t threads = 0;
+    int code = rin_cli_args_whole(args, "threads", 0, MOST_THREADS, &threads);
+    if (code != RIN_EXIT_OK) return code;
+    s.threads = (int)threads;
+    if (rin_cli_args_has(args, "json")) {
+        json = cJSON_CreateObject();
+        s.cases = cJSON_AddArrayToObject(json, "cases");
+        if (!s.cases) code = rin_cli_fail_memory();
+    }
+    for (int i = 0; i < args->n_operands && code == RIN_EXIT_OK; i++) code = check_folder(&s, args->operands[i]);
+    if (code == RIN_EXIT_OK) code = print_total(&s, json);
+    else cJSON_Delete(json);
+    return code == RIN_EXIT_OK && s.n_failed ? RIN_EXIT_CHECK : code;
+}
+
+const rin_cli_verb rin_cli_check = {
+    "check", "compare with reference numbers", "DIR...", 1, INT_MAX, options, run, rin_cli_devices_help};

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* describe: the verbs that tell what a configuration, a model or a data set is. */
+#include "cli/cli.h"
+
+static const rin_cli_option plan_options[] = {
+    {"preset", "NAME", NULL, "What to plan; 'small' unless given", false},
+    {"config", "FILE.ini", NULL, "Options from a file, over the preset's", false},
+    {"size", "N", NULL, "Height and width of the images in pixels", false},
+    {"batch", "B", "train.batch", "Images in a step", false},
+    {"set", "section.key=value", NULL, "Any option that rin help train lists; may be given many times", true},
+    {"print", NULL, NULL, "Also list the operations in their order", false},
+    {"json", NULL, NULL, "Print one JSON object", false},
+    {NULL, NULL, NULL, NULL, false},
+};
+
+static const rin_cli_option json_option[] = {
+    {"json", NULL, NULL, "Print one JSON object", false},
+    {NULL, NULL, NULL, NULL, false},
+};
+
+/* Prints what a description came to, and frees it. */
+static int finish(rin_status status, char *text, const rin_error *error) {
+    if (status != RIN_OK) return rin_cli_fail(error);
+    rin_cli_print(text);
+    rin_string_free(text);
+    return RIN_EXIT_OK;
+}
+
+static int run_plan(const rin_cli_args *args) {
+    rin_config *config = NULL;
+    char *text = NULL;
+    rin_error error = {0};
+    int code = rin_cli_config_build(args, false, &config);
+    if (code != RIN_EXIT_OK) return code;
+    rin_status status = rin_plan_describe(config, rin_cli_args_has(args, "json"), rin_cli_args_has(args, "print"),
+                                          &text, &error);
+    rin_config_free(config);
+    return finish(status, text, &error);
+}
+
+static int run_info(const rin_cli_args *args) {
+    char *text = NULL;
+    rin_error error = {0};
+    rin_status status = rin_model_describe(args->operands[0], rin_cli_args_has(args, "json"), &text, &error);
+    int code = finish(status, text, &error);
+    /* What a file holds is no mistake in the command line. */
+    return code == RIN_EXIT_OK ? code : RIN_EXIT_FAILED;
+}
+
+static int run_data(const rin_cli_args *args) {
+    char *text = NULL;
+    rin_error error = {0};
+    rin_cli_monitor monitor;
+    rin_listener listener = rin_cli_monitor_start(&monitor, 1);
+    rin_status status = rin_data_describe(args->operands[0], rin_cli_args_has(args, "json"), listener, &text, &error);
+    rin_cli_monitor_end(&monitor);
+    return finish(status, text, &error);
+}
+
+const rin_cli_verb rin_cli_plan = {
+    "plan", "parameters, operations and memory of a configuration", "", 0, 0, plan_options, run_plan, NULL};
+const rin_cli_verb rin_cli_info = {"info", "what a model file or run is", "MODEL", 1, 1, json_option, run_info, NULL};
+const rin_cli_verb rin_cli_data = {
+    "data", "what a data set holds; finds broken images", "PATH", 1, 1, json_option, run_data, NULL};

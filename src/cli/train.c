@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* train: starts and continues training runs. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const rin_cli_option options[] = {
+    {"data", "PATH", NULL, "Folder or archive of images, a sub-folder a class, or CIFAR-10 in binary form", false},
+    {"out", "RUN", NULL, "Folder of the run: new or empty, or one to resume", false},
+    {"preset", "NAME", NULL, "Starting point of all options; 'small' unless given", false},
+    {"config", "FILE.ini", NULL, "Options from a file, over the preset's", false},
+    {"size", "N", NULL, "Height and width of the images in pixels", false},
+    {"steps", "N", "train.steps", "Optimiser steps of the whole run; with --resume it may grow", false},
+    {"batch", "B", "train.batch", "Images in a step", false},
+    {"seed", "S", "train.seed", "Start of all randomness", false},
+    {"threads", "N", "train.threads", "Threads that compute; 0 for one a core", false},
+    {"set", "section.key=value", NULL, "Any option below; may be given many times", true},
+    {"resume", NULL, NULL, "Continue the run of --out from its last checkpoint", false},
+    {NULL, NULL, NULL, NULL, false},
+};
+
+static void print_help(void) {
+    puts("\nThe preset is overruled by the file, the file by the options above, and those by --set.\n"
+         "Ctrl-C saves and ends with exit code 130; a second one ends at once.");
+    rin_cli_presets_help();
+    puts("\nOptions for --set and for files:");
+    rin_cli_options_help(NULL);
+}
+
+/* Whether a resumed run may differ in this option, or has it from its data. */
+static bool may_differ(const char *key) {
+    return !strcmp(key, "train.steps") || !strcmp(key, "model.num_classes") || !strcmp(key, "model.image_channels");
+}
+
+static int compare_option(const char *key, const rin_config *wanted, const rin_config *config) {
+    char *asked = NULL, *has = NULL;
+    rin_error error = {0};
+    int code = RIN_EXIT_OK;
+    if (rin_config_get(wanted, key, &asked, &error) != RIN_OK || rin_config_get(config, key, &has, &error) != RIN_OK) {
+        code = rin_cli_fail(&error);
+    } else if (strcmp(asked, has) != 0) {
+        code = rin_cli_refuse("the run has %s = %s and cannot go on with %s; leave that option out, or start a new run",
+                              key, has, asked);
+    }
+    rin_string_free(asked);
+    rin_string_free(has);
+    return code;
+}
+
+/* A resumed run keeps its options: given ones must agree with them. */
+static int compare_options(const rin_cli_args *args, const rin_config *config) {
+    rin_config *wanted = NULL;
+    const rin_option *option;
+    int code = rin_cli_config_build(args, false, &wanted);
+    bool all = rin_cli_args_has(args, "preset");
+    for (size_t i = 0; code == RIN_EXIT_OK && (option = rin_option_get(i)); i++) {
+        if (may_differ(option->name) || !(all || rin_config_is_set(wanted, option->name))) continue;
+        code = compare_option(option->name, wanted, config);
+    }
+    rin_config_free(wanted);
+    return code;
+}
+
+static int create(const rin_cli_args *args, rin_cli_monitor *monitor, rin_trainer **trainer) {
+    const char *data = rin_cli_args_get(args, "data"), *run = rin_cli_args_get(args, "out");
+    rin_config *config = NULL;
+    rin_error error = {0};
+    if (!data) return rin_cli_refuse("rin train needs --data PATH, or --resume to continue the run of --out");
+    int code = rin_cli_config_build(args, true, &config);
+    if (code == RIN_EXIT_OK) {
+        rin_listener listener = rin_cli_monitor_start(monitor, rin_cli_config_whole(config, "train.log_every"));
+        if (rin_trainer_create(config, data, run, listener, trainer, &error) != RIN_OK) code = rin_cli_fail(&error);
+    }
+    rin_config_free(config);
+    return code;
+}
+
+static int resume(const rin_cli_args *args, rin_cli_monitor *monitor, rin_trainer **trainer) {
+    enum { MOST_STEPS = 1000000000 };
+    int64_t steps = 0;
+    rin_error error = {0};
+    int code = rin_cli_args_whole(args, "steps", 1, MOST_STEPS, &steps);
+    if (code != RIN_EXIT_OK) return code;
+    if (rin_cli_args_has(args, "data")) rin_cli_note("--data is not used: the run goes on with the data it began with");
+    rin_listener listener = rin_cli_monitor_start(monitor, 1);
+    if (rin_trainer_resume(rin_cli_args_get(args, "out"), steps, listener, trainer, &error) != RIN_OK)
+        return rin_cli_fail(&error);
+    const rin_config *config = rin_trainer_config(*trainer);
+    monitor->every = rin_cli_config_whole(config, "train.log_every");
+    return compare_options(args, config);
+}
+
+static void note_start(const rin_trainer *trainer, const char *run) {
+    const rin_config *config = rin_trainer_config(trainer);
+    rin_cli_note("%s: step %lld of %lld, %lld images of %lldx%lld a step, %lld classes", run,
+                 (long long)rin_trainer_steps_done(trainer), (long long)rin_cli_config_whole(config, "train.steps"),
+                 (long long)rin_cli_config_whole(config, "train.batch"),
+                 (long long)rin_cli_config_whole(config, "model.image_width"),
+                 (long long)rin_cli_config_whole(config, "model.image_height"),
+                 (long long)rin_cli_config_whole(config, "model.num_classes"));
+}
+
+static int train(rin_trainer *trainer, const char *run) {
+    rin_error error = {0};
+    if (rin_trainer_is_done(trainer)) {
+        long long steps = rin_trainer_steps_done(trainer);
+        printf("%s is finished: all its %lld steps are done. Add --steps N above %lld to train on.\n", run, steps,
+               steps);
+        return RIN_EXIT_OK;
+    }
+    note_start(trainer, run);
+    rin_status status = rin_trainer_run(trainer, &error);
+    if (status == RIN_ERR_CANCELLED) {
+        rin_cli_note("stopped and saved after step %lld; continue: rin train --out %s --resume",
+                     (long long)rin_trainer_steps_done(trainer), run);
+        return RIN_EXIT_INTERRUPTED;
+    }
+    if (status != RIN_OK) return rin_cli_fail(&error);
+    printf("%s: %lld steps done. Pictures: rin sample --model %s --out samples.png\n", run,
+           (long long)rin_trainer_steps_done(trainer), run);
+    return RIN_EXIT_OK;
+}
+
+static int run(const rin_cli_args *args) {
+    rin_cli_monitor monitor = {0};
+    rin_trainer *trainer = NULL;
+    const char *out = rin_cli_args_get(args, "out");
+    if (!out) return rin_cli_refuse("rin train needs --out RUN, the folder of the training run");
+    int code = rin_cli_args_has(args, "resume") ? resume(args, &monitor, &trainer) : create(args, &monitor, &trainer);
+    if (code == RIN_EXIT_OK) code = train(trainer, out);
+    rin_trainer_free(trainer);
+    return code;
+}
+
+const rin_cli_verb rin_cli_train = {"train", "train a model on your images", "", 0, 0, options, run, print_help};
