@@ -44,8 +44,11 @@ typedef struct rin_task {
 
 /* ---- host backends: kernels are C functions, called by every thread of a team at once ---- */
 
+struct rin_pool;
+
 typedef struct rin_team {
     int index, count;
+    struct rin_pool *pool; /* for the barrier */
 } rin_team;
 
 /* Waits for all threads of the team. */
@@ -95,7 +98,7 @@ typedef struct rin_backend_table {
 struct rin_backend {
     const rin_backend_table *table;
     int threads;
-    void *state; /* of the backend; unused by host backends */
+    void *state; /* of the backend; the thread pool of a host backend */
 };
 
 /* "cpu" (the best variant of this machine), "cpu-avx2", "cpu-plain", "ref", "ref64". */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Host backends: memory of the process, and one parallel region a run in which every thread calls every kernel. */
-#include <omp.h>
+/* Host backends: memory of the process, and runs in which every thread of a team calls every kernel. */
 #include <string.h>
+#include <unistd.h>
 
 #include "backend/backend.h"
+#include "backend/pool.h"
 #include "op/op.h"
 
 rin_status rin_host_open(rin_backend *backend, const rin_backend_options *options, rin_error *error) {
@@ -12,12 +13,16 @@ rin_status rin_host_open(rin_backend *backend, const rin_backend_options *option
     if (threads < 0 || threads > MOST_THREADS) {
         return rin_error_set(error, RIN_ERR_ARG, "threads = %d: 0 (all cores) to %d", threads, MOST_THREADS);
     }
-    backend->threads = threads ? threads : omp_get_num_procs();
-    return RIN_OK;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    backend->threads = threads ? threads : (int)RIN_MAX(1, RIN_MIN(cores, MOST_THREADS));
+    rin_pool *pool;
+    rin_status status = rin_pool_create(backend->threads, &pool, error);
+    backend->state = pool;
+    return status;
 }
 
 void rin_host_close(rin_backend *backend) {
-    (void)backend;
+    rin_pool_free(backend->state);
 }
 
 void *rin_host_alloc(rin_backend *backend, size_t bytes, rin_error *error) {
@@ -61,19 +66,26 @@ rin_status rin_host_prepare(rin_backend *backend, const rin_task *tasks, int n, 
 }
 
 void rin_team_barrier(const rin_team *team) {
-    if (team->count > 1) {
-#pragma omp barrier
+    if (team->count > 1) rin_pool_barrier(team->pool);
+}
+
+typedef struct run {
+    rin_backend *backend;
+    const rin_task *tasks;
+    int n;
+} run;
+
+static void run_all(void *context, int index, int count) {
+    const run *r = context;
+    const rin_kernel_row *kernels = r->backend->table->kernels;
+    rin_team team = {index, count, r->backend->state};
+    for (int i = 0; i < r->n; i++) {
+        if (i) rin_team_barrier(&team);
+        kernels[r->tasks[i].node->op].run(&r->tasks[i], &team);
     }
 }
 
 void rin_host_run(rin_backend *backend, const rin_task *tasks, int n) {
-    const rin_kernel_row *kernels = backend->table->kernels;
-#pragma omp parallel num_threads(backend->threads)
-    {
-        rin_team team = {omp_get_thread_num(), omp_get_num_threads()};
-        for (int i = 0; i < n; i++) {
-            kernels[tasks[i].node->op].run(&tasks[i], &team);
-            rin_team_barrier(&team);
-        }
-    }
+    run r = {backend, tasks, n};
+    rin_pool_run(backend->state, run_all, &r);
 }

@@ -54,7 +54,7 @@ static void print_lines(const rin_bench_result *r, const char *preset, const rin
         printf("products         %.4g GFLOP/s in training steps\n", r->gflops_per_s);
     }
     printf("matrix products  %.4g GFLOP/s at their peak, %d threads\n", r->gemm_peak_gflops_per_s, r->threads);
-    printf("memory           %s at its peak\n", rin_cli_bytes(r->peak_rss_bytes, memory));
+    if (r->peak_rss_bytes > 0) printf("memory           %s at its peak\n", rin_cli_bytes(r->peak_rss_bytes, memory));
     if (r->profile) rin_cli_print(r->profile);
 }
 

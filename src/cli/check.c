@@ -85,6 +85,25 @@ static bool is_case(const char *folder, const char *name, char path[PATH_MAX]) {
     return true;
 }
 
+/* Whether a case.json is a sound one of another kind: numbers of an optimiser, say, which no model is to reproduce. */
+static bool is_other_kind(const char *folder) {
+    enum { MOST_BYTES = 1 << 20 };
+    char path[PATH_MAX];
+    bool other = false;
+    int length = snprintf(path, sizeof path, "%s/case.json", folder);
+    FILE *stream = length > 0 && length < PATH_MAX ? fopen(path, "rb") : NULL;
+    char *text = stream ? malloc(MOST_BYTES) : NULL;
+    if (text) {
+        size_t n = fread(text, 1, MOST_BYTES, stream);
+        cJSON *json = cJSON_ParseWithLength(text, n);
+        other = cJSON_IsObject(json) && !cJSON_HasObjectItem(json, "model") && !cJSON_HasObjectItem(json, "checks");
+        cJSON_Delete(json);
+    }
+    free(text);
+    if (stream) fclose(stream);
+    return other;
+}
+
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -117,7 +136,8 @@ static int check_folder(session *s, const char *folder) {
         code = RIN_EXIT_FAILED;
     }
     for (size_t i = 0; i < n_paths; i++) {
-        if (code == RIN_EXIT_OK) code = check_case(s, paths[i]);
+        if (is_other_kind(paths[i])) rin_cli_note("%s: left out, its case.json has neither model nor checks", paths[i]);
+        else if (code == RIN_EXIT_OK) code = check_case(s, paths[i]);
         free(paths[i]);
     }
     free(paths);

@@ -67,11 +67,11 @@ static void format_line(const rin_progress *p, bool training, char *line, size_t
     }
 }
 
-/* Lines that stay: the steps of the log, pictures and checkpoints; of other work one every ten seconds. */
+/* Lines that stay: the steps of the log and checkpoints; of other work one every ten seconds. */
 static bool is_due(const rin_cli_monitor *m, const rin_progress *p, bool training) {
-    if (p->done == p->total || p->saved) return true;
-    if (training) return !m->terminal && (p->done == 1 || p->done % m->every == 0);
-    return !m->terminal && p->seconds - m->shown >= 10;
+    enum { INTERVAL = 10 };
+    if (!training) return !m->terminal && (p->seconds - m->shown >= INTERVAL || (p->done == p->total && m->shown > 0));
+    return p->done == p->total || p->saved || (!m->terminal && (p->done == 1 || p->done % m->every == 0));
 }
 
 static bool on_progress(void *user, const rin_progress *p) {
@@ -81,14 +81,15 @@ static bool on_progress(void *user, const rin_progress *p) {
     char line[LONGEST];
     if (!m->doing || strcmp(m->doing, p->doing) != 0) m->shown = 0;
     m->doing = p->doing;
-    const char *clear = m->terminal ? CLEAR_LINE : "";
-    if (is_due(m, p, training) && (training || !m->terminal)) {
-        format_line(p, training, line, LONGEST);
-        fprintf(stderr, "%s%s%s\n", clear, line, p->saved ? "  saved" : "");
+    const char *clear = m->terminal ? CLEAR_LINE : "", *saved = p->saved ? "  saved" : "";
+    size_t width = m->terminal ? terminal_width() : LONGEST;
+    width = width < LONGEST ? width : LONGEST;
+    if (is_due(m, p, training)) {
+        format_line(p, training, line, width > strlen(saved) ? width - strlen(saved) : 1);
+        fprintf(stderr, "%s%s%s\n", clear, line, saved);
         m->shown = p->seconds;
     } else if (m->terminal && (p->seconds - m->shown >= 0.1 || p->done == p->total)) {
-        size_t width = terminal_width();
-        format_line(p, training, line, width < LONGEST ? width : LONGEST);
+        format_line(p, training, line, width);
         fprintf(stderr, "%s%s", clear, line);
         m->shown = p->seconds;
     }

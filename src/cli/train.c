@@ -27,9 +27,14 @@ static void print_help(void) {
     rin_cli_options_help(NULL);
 }
 
-/* Whether a resumed run may differ in this option, or has it from its data. */
-static bool may_differ(const char *key) {
-    return !strcmp(key, "train.steps") || !strcmp(key, "model.num_classes") || !strcmp(key, "model.image_channels");
+/* Options that a run may have from its data or its length rather than from its preset. */
+static bool is_derived(const char *key) {
+    static const char *const keys[] = {"model.num_classes", "model.image_channels", "train.steps",
+                                       "train.warmup_steps"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (strcmp(key, keys[i]) == 0) return true;
+    }
+    return false;
 }
 
 static int compare_option(const char *key, const rin_config *wanted, const rin_config *config) {
@@ -54,11 +59,25 @@ static int compare_options(const rin_cli_args *args, const rin_config *config) {
     int code = rin_cli_config_build(args, false, &wanted);
     bool all = rin_cli_args_has(args, "preset");
     for (size_t i = 0; code == RIN_EXIT_OK && (option = rin_option_get(i)); i++) {
-        if (may_differ(option->name) || !(all || rin_config_is_set(wanted, option->name))) continue;
-        code = compare_option(option->name, wanted, config);
+        bool asked = rin_config_is_set(wanted, option->name) ? strcmp(option->name, "train.steps") != 0
+                                                             : all && !is_derived(option->name);
+        if (asked) code = compare_option(option->name, wanted, config);
     }
     rin_config_free(wanted);
     return code;
+}
+
+/* A run shorter than the warm-up of its preset gets one of a tenth of its steps. */
+static int fit_warmup(rin_config *config) {
+    int64_t steps = rin_cli_config_whole(config, "train.steps"),
+            warmup = rin_cli_config_whole(config, "train.warmup_steps");
+    if (rin_config_is_set(config, "train.warmup_steps") || warmup <= steps) return RIN_EXIT_OK;
+    char text[RIN_CLI_NUMBER];
+    rin_error error = {0};
+    snprintf(text, sizeof text, "%lld", (long long)(steps / 10));
+    rin_cli_note("train.warmup_steps = %s, as the preset's %lld exceed the %lld steps", text, (long long)warmup,
+                 (long long)steps);
+    return rin_config_set(config, "train.warmup_steps", text, &error) == RIN_OK ? RIN_EXIT_OK : rin_cli_fail(&error);
 }
 
 static int create(const rin_cli_args *args, rin_cli_monitor *monitor, rin_trainer **trainer) {
@@ -67,9 +86,12 @@ static int create(const rin_cli_args *args, rin_cli_monitor *monitor, rin_traine
     rin_error error = {0};
     if (!data) return rin_cli_refuse("rin train needs --data PATH, or --resume to continue the run of --out");
     int code = rin_cli_config_build(args, true, &config);
+    if (code == RIN_EXIT_OK) code = fit_warmup(config);
     if (code == RIN_EXIT_OK) {
         rin_listener listener = rin_cli_monitor_start(monitor, rin_cli_config_whole(config, "train.log_every"));
-        if (rin_trainer_create(config, data, run, listener, trainer, &error) != RIN_OK) code = rin_cli_fail(&error);
+        rin_status status = rin_trainer_create(config, data, run, listener, trainer, &error);
+        rin_cli_monitor_end(monitor);
+        if (status != RIN_OK) code = rin_cli_fail(&error);
     }
     rin_config_free(config);
     return code;
@@ -83,8 +105,9 @@ static int resume(const rin_cli_args *args, rin_cli_monitor *monitor, rin_traine
     if (code != RIN_EXIT_OK) return code;
     if (rin_cli_args_has(args, "data")) rin_cli_note("--data is not used: the run goes on with the data it began with");
     rin_listener listener = rin_cli_monitor_start(monitor, 1);
-    if (rin_trainer_resume(rin_cli_args_get(args, "out"), steps, listener, trainer, &error) != RIN_OK)
-        return rin_cli_fail(&error);
+    rin_status status = rin_trainer_resume(rin_cli_args_get(args, "out"), steps, listener, trainer, &error);
+    rin_cli_monitor_end(monitor);
+    if (status != RIN_OK) return rin_cli_fail(&error);
     const rin_config *config = rin_trainer_config(*trainer);
     monitor->every = rin_cli_config_whole(config, "train.log_every");
     return compare_options(args, config);
@@ -100,7 +123,7 @@ static void note_start(const rin_trainer *trainer, const char *run) {
                  (long long)rin_cli_config_whole(config, "model.num_classes"));
 }
 
-static int train(rin_trainer *trainer, const char *run) {
+static int train(rin_trainer *trainer, const rin_cli_monitor *monitor, const char *run) {
     rin_error error = {0};
     if (rin_trainer_is_done(trainer)) {
         long long steps = rin_trainer_steps_done(trainer);
@@ -110,6 +133,7 @@ static int train(rin_trainer *trainer, const char *run) {
     }
     note_start(trainer, run);
     rin_status status = rin_trainer_run(trainer, &error);
+    rin_cli_monitor_end(monitor);
     if (status == RIN_ERR_CANCELLED) {
         rin_cli_note("stopped and saved after step %lld; continue: rin train --out %s --resume",
                      (long long)rin_trainer_steps_done(trainer), run);
@@ -127,7 +151,7 @@ static int run(const rin_cli_args *args) {
     const char *out = rin_cli_args_get(args, "out");
     if (!out) return rin_cli_refuse("rin train needs --out RUN, the folder of the training run");
     int code = rin_cli_args_has(args, "resume") ? resume(args, &monitor, &trainer) : create(args, &monitor, &trainer);
-    if (code == RIN_EXIT_OK) code = train(trainer, out);
+    if (code == RIN_EXIT_OK) code = train(trainer, &monitor, out);
     rin_trainer_free(trainer);
     return code;
 }

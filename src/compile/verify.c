@@ -43,9 +43,11 @@ rin_status rin_plan_verify(const rin_graph *graph, const rin_plan *plan, rin_err
     rin_status status = from && to ? RIN_OK : RIN_ERR_MEMORY;
     if (status == RIN_OK) find_alive(graph, from, to);
     for (rin_value a = 1; status == RIN_OK && a < n; a++) {
-        if (plan->offsets[a] < 0) continue;
-        if (plan->offsets[a] + rin_shape_count(&graph->values[a].shape) > plan->arena) {
-            status = rin_error_set(error, RIN_ERR_INTERNAL, "memory plan: value %u ends outside of the arena", a);
+        const rin_value_info *info = &graph->values[a];
+        bool used = to[a] >= 0 && (info->kind == RIN_VALUE_LOCAL || info->kind == RIN_VALUE_INPUT);
+        if (plan->offsets[a] < 0 && !used) continue;
+        if (plan->offsets[a] < 0 || plan->offsets[a] + rin_shape_count(&info->shape) > plan->arena) {
+            status = rin_error_set(error, RIN_ERR_INTERNAL, "memory plan: value %u lies outside of the arena", a);
         }
         for (rin_value b = 1; status == RIN_OK && b < a; b++) {
             if (plan->offsets[b] >= 0) status = check_pair(graph, plan, from, to, a, b, error);

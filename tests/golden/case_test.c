@@ -85,6 +85,15 @@ static void test_parameters_are_those_of_the_files(void **state) {
 
 typedef enum fault { NO_FAULT, CHANGED, NOT_A_NUMBER, MISSING, EXTRA, RESHAPED, SHORTER } fault;
 
+static void spoil(const rin_stored_tensor *t, unsigned char *bytes, int64_t at, fault f) {
+    float number;
+    assert_int_equal(t->type, RIN_STORED_F32);
+    memcpy(&number, bytes + (size_t)at * sizeof number, sizeof number);
+    if (f == CHANGED) number += 0.05f * (1 + fabsf(number));
+    if (f == NOT_A_NUMBER) number = NAN;
+    memcpy(bytes + (size_t)at * sizeof number, &number, sizeof number);
+}
+
 /* Copies a file; the tensor called `name` gets the fault, or an extra one of that name is added. */
 static void copy_with_fault(const char *from, const char *to, const char *name, int64_t at, fault f) {
     rin_error error = {0};
@@ -108,15 +117,13 @@ static void copy_with_fault(const char *from, const char *to, const char *name, 
                 assert_ok(rin_safetensors_writer_add(writer, t->name, t->type, rank, shape, &error), &error);
                 continue;
             }
-            assert_int_equal(t->type, RIN_STORED_F32);
-            float *values = test_malloc((size_t)(t->n_elements + 1) * sizeof *values);
-            assert_ok(rin_safetensors_read(file, t, values, t->n_elements, &error), &error);
-            if (here && f == CHANGED) values[at] += 0.05f * (1 + fabsf(values[at]));
-            if (here && f == NOT_A_NUMBER) values[at] = NAN;
-            size_t n = 1;
-            for (int d = 0; d < rank; d++) n *= (size_t)shape[d];
-            assert_ok(rin_safetensors_writer_write(writer, values, n * sizeof *values, &error), &error);
-            test_free(values);
+            size_t n = (size_t)(t->end - t->begin), n_written = rin_stored_type_bytes(t->type);
+            unsigned char *bytes = test_calloc(n + 8, 1);
+            assert_ok(rin_safetensors_read_bytes(file, t, bytes, n, &error), &error);
+            for (int d = 0; d < rank; d++) n_written *= (size_t)shape[d];
+            if (here) spoil(t, bytes, at, f);
+            assert_ok(rin_safetensors_writer_write(writer, bytes, n_written, &error), &error);
+            test_free(bytes);
         }
         if (f == EXTRA && pass == 0) {
             assert_ok(rin_safetensors_writer_add(writer, name, RIN_STORED_F32, 1, (int64_t[]){1}, &error), &error);
@@ -197,14 +204,16 @@ static void test_faulty_cases_fail(void **state) {
         {"io.safetensors", "forward/out", 0, SHORTER},
         {"io.safetensors", "loss/noise", 0, SHORTER},
         {"io.safetensors", "forward/more", 0, EXTRA},
-        {"io.safetensors", "forward/labels", 0, NOT_A_NUMBER},
+        {"io.safetensors", "forward/labels", 0, MISSING},
     };
     tally t;
     assert_int_equal(run_faulty("", "", 0, NO_FAULT, &t), 0);
     for (size_t i = 0; i < RIN_COUNT(faults); i++) {
         int failed = run_faulty(faults[i].file, faults[i].tensor, faults[i].at, faults[i].f, &t);
         if (failed == 0) fail_msg("fault %zu in %s %s passes", i, faults[i].file, faults[i].tensor);
-        if (failed > 0 && strcmp(faults[i].file, "io.safetensors") == 0 && failed != 1) {
+        /* A number that is off fails its check alone; a check that cannot be run leaves tensors that nobody reads. */
+        int most = faults[i].f == CHANGED || faults[i].f == NOT_A_NUMBER ? 1 : 2;
+        if (strcmp(faults[i].file, "io.safetensors") == 0 && failed > most) {
             fail_msg("fault %zu in %s fails %d checks: one was expected; %s", i, faults[i].tensor, failed, t.first);
         }
     }

@@ -217,7 +217,7 @@ static void pack_b_by_k(const rin_gemm *gemm, int64_t n0, int64_t n1, int64_t k0
 
 static extent share_of(int index, int count, int64_t n, int64_t grain) {
     extent share;
-    rin_team_share(&(rin_team){index, count}, n, grain, &share.begin, &share.end);
+    rin_team_share(&(rin_team){.index = index, .count = count}, n, grain, &share.begin, &share.end);
     return share;
 }
 

@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A run that was interrupted, by its number of steps or by a signal, ends with the bytes of one that was not.
+. tests/cli/lib.sh
+make_images
+
+train() { # folder, then more options
+    folder=$1
+    shift
+    # shellcheck disable=SC2086  # a list of options
+    "$rin" train --data "$work/images" --out "$work/$folder" $tiny --set train.lr_schedule=none "$@"
+}
+
+expect 0 "6 steps done" train whole --steps 6
+expect 0 "3 steps done" train parts --steps 3
+expect 0 "6 steps done" "$rin" train --out "$work/parts" --resume --steps 6
+same "$work/whole/model.safetensors" "$work/parts/model.safetensors"
+same "$work/whole/state.safetensors" "$work/parts/state.safetensors"
+
+# Options that contradict the run are refused, those that agree are not.
+expect 2 "train.batch = 4" "$rin" train --out "$work/parts" --resume --batch 8
+expect 2 "model.tape_dim = 16" "$rin" train --out "$work/parts" --resume --set model.tape_dim=8
+expect 0 "is finished" train parts --resume
+expect 1 "no run to resume" "$rin" train --out "$work/images" --resume
+
+# Ctrl-C.
+many="--steps 600 --set train.checkpoint_every=100"
+# shellcheck disable=SC2086
+expect 0 "600 steps done" train long $many
+# shellcheck disable=SC2086
+"$rin" train --data "$work/images" --out "$work/stopped" $tiny --set train.lr_schedule=none $many 2>"$work/stderr" &
+pid=$!
+waited=0
+while ! grep -q "saved" "$work/stderr"; do
+    sleep 0.05
+    waited=$((waited + 1))
+    [ $waited -lt 1200 ] || fail "no checkpoint within a minute"
+done
+kill -INT $pid
+code=0
+wait $pid || code=$?
+[ $code -eq 130 ] || fail "exit code $code instead of 130 after SIGINT"
+grep -q "stopped and saved after step" "$work/stderr" || fail "no word of where it stopped"
+expect 0 "600 steps done" "$rin" train --out "$work/stopped" --resume
+same "$work/long/model.safetensors" "$work/stopped/model.safetensors"
+same "$work/long/state.safetensors" "$work/stopped/state.safetensors"
+
+# The same command once more, with --resume at its end: what followed from the data and the length is no contradiction.
+again="--data $work/images --out $work/short --preset small --batch 1 --steps 2 --threads 1"
+# shellcheck disable=SC2086
+expect 0 "train.warmup_steps = 0" "$rin" train $again
+# shellcheck disable=SC2086
+expect 0 "is finished" "$rin" train $again --resume
+expect 2 "the run has model." "$rin" train --out "$work/short" --preset cifar10 --resume
