@@ -64,7 +64,7 @@ typedef struct rin_config rin_config;
 
 /* What there is to know about an option. All texts live as long as the program. */
 typedef struct rin_option {
-    const char *name;         /* section.key */
+    const char *name; /* section.key */
     const char *section, *key;
     const char *type;         /* int, ints, real, bool, word or text */
     const char *preset_value; /* the default, which is that of the preset 'small' */
@@ -118,16 +118,16 @@ RIN_API rin_status rin_config_validate(const rin_config *config, rin_error *erro
 /* ---- progress and cancellation ---- */
 
 typedef struct rin_progress {
-    const char *doing;        /* "train", "sample", "load", "evaluate": what is counted; static text */
-    int64_t done, total;      /* steps, evaluations or images */
-    double seconds, eta;      /* spent since the start of this call, and estimated to the end */
+    const char *doing;   /* "train", "sample", "load", "evaluate": what is counted; static text */
+    int64_t done, total; /* steps, evaluations or images */
+    double seconds, eta; /* spent since the start of this call, and estimated to the end */
     double images_per_second;
-    double loss;              /* training: of the last step; else 0 */
+    double loss; /* training: of the last step; else 0 */
     double grad_norm, learning_rate;
-    double wait_seconds;      /* training: time that steps waited for data */
-    int64_t memory_bytes;     /* peak resident memory of the process */
-    bool saved;               /* training: a checkpoint was written after this step */
-    const char *sample_path;  /* training: the picture that was written after this step, or NULL */
+    double wait_seconds;     /* training: time that steps waited for data */
+    int64_t memory_bytes;    /* peak resident memory of the process */
+    bool saved;              /* training: a checkpoint was written after this step */
+    const char *sample_path; /* training: the picture that was written after this step, or NULL */
 } rin_progress;
 
 /* Called after every step from the thread that called the library. Return false to stop: the call then ends with
@@ -150,8 +150,8 @@ typedef struct rin_trainer rin_trainer;
  * that follow from the data (classes, channels) are set unless config has them set. config is copied.
  * Errors: CONFIG for options that do not fit; IO, FORMAT for data and folder.
  */
-RIN_API rin_status rin_trainer_create(const rin_config *config, const char *data, const char *run, rin_listener listener,
-                                      rin_trainer **out, rin_error *error);
+RIN_API rin_status rin_trainer_create(const rin_config *config, const char *data, const char *run,
+                                      rin_listener listener, rin_trainer **out, rin_error *error);
 /*
  * Continues a run from its last checkpoint, bit for bit as if it had never stopped (same machine and threads).
  * steps > 0 extends the run. Everything else comes from the run's folder.
@@ -199,8 +199,8 @@ typedef struct rin_generator rin_generator;
  * Prepares `count` pictures. config gives the options sample.*; classes [count] are numbers, -1 for no label, or NULL.
  * Picture i depends on (model, options, seed, i, classes[i]) alone. model must outlive the generator.
  */
-RIN_API rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count, const int64_t *classes,
-                                        uint64_t seed, rin_generator **out, rin_error *error);
+RIN_API rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count,
+                                        const int64_t *classes, uint64_t seed, rin_generator **out, rin_error *error);
 RIN_API void rin_generator_free(rin_generator *generator);
 /* One evaluation step of the current batch; progress counts them all. progress may be NULL. */
 RIN_API rin_status rin_generator_step(rin_generator *generator, rin_progress *progress, rin_error *error);
@@ -213,17 +213,19 @@ RIN_API void rin_generator_size(const rin_generator *generator, int *width, int 
 RIN_API const uint8_t *rin_generator_pixels(const rin_generator *generator, int64_t i);
 /* PNG files of picture i, and of all of them, `columns` a row (0: nearly square). */
 RIN_API rin_status rin_generator_write(const rin_generator *generator, int64_t i, const char *path, rin_error *error);
-RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int columns, const char *path, rin_error *error);
+RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int columns, const char *path,
+                                            rin_error *error);
 
 /* ---- measuring ---- */
 
 /*
- * Mean squared error of the predicted noise at each of n_times times in (0, 1], over at most `limit` images (0: all) taken
- * evenly over the classes: EMA weights, no dropout, self-conditioned by a first forward from zero hiddens. losses
+ * Mean squared error of the predicted noise at each of n_times times in (0, 1], over at most `limit` images (0: all)
+ * taken evenly over the classes: EMA weights, no dropout, self-conditioned by a first forward from zero hiddens. losses
  * [n_times], *n_images: how many were used.
  */
 RIN_API rin_status rin_eval_loss(rin_model *model, const char *data, const double *times, int n_times, int64_t limit,
-                                 uint64_t seed, rin_listener listener, double *losses, int64_t *n_images, rin_error *error);
+                                 uint64_t seed, rin_listener listener, double *losses, int64_t *n_images,
+                                 rin_error *error);
 
 typedef struct rin_bench_options {
     int64_t batch;
@@ -251,7 +253,8 @@ RIN_API rin_status rin_bench(const rin_config *config, const rin_bench_options *
  * planned ops. *text is freed by rin_string_free. */
 RIN_API rin_status rin_plan_describe(const rin_config *config, bool json, bool list, char **text, rin_error *error);
 
-/* What a data set holds: counts, classes, sizes, broken files. Decodes everything. *text is freed by rin_string_free. */
+/* What a data set holds: counts, classes, sizes, broken files. Decodes everything. *text is freed by rin_string_free.
+ */
 RIN_API rin_status rin_data_describe(const char *path, bool json, rin_listener listener, char **text, rin_error *error);
 
 /* Version, compiler and flags, and the devices of this build with what this machine can run; static text. */
@@ -264,9 +267,9 @@ RIN_API bool rin_device_get(int i, const char **name, const char **about, bool *
 
 /* One check of a case folder. error and tolerance are relative to the largest number of the tensor. */
 typedef struct rin_check_result {
-    const char *name;   /* "forward", "sample2", ... */
+    const char *name; /* "forward", "sample2", ... */
     bool passed;
-    double error;       /* the worst over all tensors of the check, relative to its tolerance */
+    double error; /* the worst over all tensors of the check, relative to its tolerance */
     double tolerance;
     const char *tensor; /* where the worst error is */
     int64_t index;
@@ -279,8 +282,8 @@ typedef void (*rin_check_fn)(void *user, const rin_check_result *result);
  * Runs every check of the folder's case.json against its weights and numbers. on_result is called once a check; texts
  * are valid during the call. *n_failed counts checks over tolerance or not runnable. Errors: a folder that is no case.
  */
-RIN_API rin_status rin_check_case(const char *folder, const char *device, int threads, rin_check_fn on_result, void *user,
-                                  int *n_failed, rin_error *error);
+RIN_API rin_status rin_check_case(const char *folder, const char *device, int threads, rin_check_fn on_result,
+                                  void *user, int *n_failed, rin_error *error);
 
 #ifdef __cplusplus
 }

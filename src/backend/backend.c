@@ -24,7 +24,8 @@ static bool is_called(const rin_backend_table *row, const char *name) {
     return strncmp(row->name, name, n) == 0 && (row->name[n] == '\0' || row->name[n] == '-');
 }
 
-rin_status rin_backend_create(const char *name, const rin_backend_options *options, rin_backend **out, rin_error *error) {
+rin_status rin_backend_create(const char *name, const rin_backend_options *options, rin_backend **out,
+                              rin_error *error) {
     *out = NULL;
     bool known = false;
     for (size_t i = 0; i < RIN_COUNT(rows); i++) {

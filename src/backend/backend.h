@@ -9,10 +9,10 @@
 
 /* Everything of a step that is not a tensor. */
 typedef struct rin_step {
-    uint64_t seed, step;     /* keys of the step's random numbers; step counts from 0 */
-    uint64_t first_example;  /* number, in the step's whole batch, of this run's first example */
-    uint32_t part;           /* accumulation part: from the second on, parameter gradients are added up */
-    double gradient_scale;   /* multiplies the loss gradient: 1 / parts */
+    uint64_t seed, step;    /* keys of the step's random numbers; step counts from 0 */
+    uint64_t first_example; /* number, in the step's whole batch, of this run's first example */
+    uint32_t part;          /* accumulation part: from the second on, parameter gradients are added up */
+    double gradient_scale;  /* multiplies the loss gradient: 1 / parts */
     double learning_rate, ema_decay;
 } rin_step;
 
@@ -25,8 +25,8 @@ typedef struct rin_segment {
 typedef struct rin_arenas {
     const rin_segment *segments;
     int n_segments;
-    int64_t count;                               /* elements of each arena */
-    void *weights, *gradients, *m, *v, *ema;     /* NULL where not needed */
+    int64_t count;                           /* elements of each arena */
+    void *weights, *gradients, *m, *v, *ema; /* NULL where not needed */
 } rin_arenas;
 
 /* One node, bound: pointers instead of values. */
@@ -114,15 +114,17 @@ void rin_backend_release(rin_backend *backend, void *memory);
 /* n floats into and out of the backend's memory, converted to its element type. */
 void rin_backend_upload(rin_backend *backend, void *to, const float *from, int64_t n);
 void rin_backend_download(rin_backend *backend, float *to, const void *from, int64_t n);
-/* Checks that every task has a kernel (UNSUPPORTED names the first that has none); gives the scratch bytes they need. */
-rin_status rin_backend_prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error) RIN_CHECKED;
+/* Checks that every task has a kernel (UNSUPPORTED names the first that has none); gives the scratch bytes they need.
+ */
+rin_status rin_backend_prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch,
+                               rin_error *error) RIN_CHECKED;
 /* Runs tasks in order; what they write is there when it returns. */
 void rin_backend_run(rin_backend *backend, const rin_task *tasks, int n);
 
 /* ---- host backends (host.c): all rows of their tables but name, kernels and available ---- */
 
-#define RIN_HOST_FUNCTIONS                                                                                          \
-    .open = rin_host_open, .close = rin_host_close, .alloc = rin_host_alloc, .release = rin_host_release,           \
+#define RIN_HOST_FUNCTIONS                                                                                \
+    .open = rin_host_open, .close = rin_host_close, .alloc = rin_host_alloc, .release = rin_host_release, \
     .upload = rin_host_upload, .download = rin_host_download, .prepare = rin_host_prepare, .run = rin_host_run
 
 rin_status rin_host_open(rin_backend *backend, const rin_backend_options *options, rin_error *error);

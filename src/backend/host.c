@@ -56,8 +56,8 @@ rin_status rin_host_prepare(rin_backend *backend, const rin_task *tasks, int n, 
     for (int i = 0; i < n; i++) {
         const rin_kernel_row *row = &backend->table->kernels[tasks[i].node->op];
         if (!row->run) {
-            return rin_error_set(error, RIN_ERR_UNSUPPORTED, "%s: backend %s has no kernel for %s", tasks[i].node->scope,
-                                 backend->table->name, rin_op(tasks[i].node->op)->name);
+            return rin_error_set(error, RIN_ERR_UNSUPPORTED, "%s: backend %s has no kernel for %s",
+                                 tasks[i].node->scope, backend->table->name, rin_op(tasks[i].node->op)->name);
         }
         size_t bytes = row->scratch ? row->scratch(&tasks[i], backend->threads) : 0;
         *scratch = RIN_MAX(*scratch, bytes);

@@ -14,7 +14,7 @@
 #define RIN_SCRATCH(name) RIN_PASTE(rin_, RIN_VARIANT, name##_scratch)
 
 #ifdef RIN_VARIANT
-#define OP(name, least, most, outputs, alias, shapes, gradient, flops)            \
+#define OP(name, least, most, outputs, alias, shapes, gradient, flops) \
     void RIN_KERNEL(name)(const rin_task *task, const rin_team *team); \
     size_t RIN_SCRATCH(name)(const rin_task *task, int threads);
 #include "op/op.def"

@@ -87,7 +87,8 @@ static rin_status start_threads(rin_pool *pool, rin_error *error) {
         int code = pthread_create(&pool->threads[i - 1], NULL, work, me);
         if (code != 0) {
             rin_free(me);
-            return rin_error_set(error, RIN_ERR_UNSUPPORTED, "cannot start thread %d of %d: %s", i + 1, pool->count, strerror(code));
+            return rin_error_set(error, RIN_ERR_UNSUPPORTED, "cannot start thread %d of %d: %s", i + 1, pool->count,
+                                 strerror(code));
         }
         pool->started++;
     }

@@ -12,7 +12,8 @@ typedef struct rin_pool rin_pool;
 
 typedef void (*rin_pool_job)(void *context, int index, int count);
 
-/* Starts threads - 1 threads; the caller is the first of the team. Errors: MEMORY, or UNSUPPORTED when none can start. */
+/* Starts threads - 1 threads; the caller is the first of the team. Errors: MEMORY, or UNSUPPORTED when none can start.
+ */
 rin_status rin_pool_create(int threads, rin_pool **out, rin_error *error) RIN_CHECKED;
 void rin_pool_free(rin_pool *pool);
 /* Calls job on every thread of the team at once and returns when all are back. */

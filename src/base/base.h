@@ -66,7 +66,8 @@ void rin_text_clear(rin_text *text);
 /* ---- files ---- */
 
 /* Whole file with a NUL after its last byte; refuses more than max_bytes. *bytes must be freed by rin_free. */
-rin_status rin_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n_bytes, rin_error *error) RIN_CHECKED;
+rin_status rin_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n_bytes,
+                         rin_error *error) RIN_CHECKED;
 bool rin_path_exists(const char *path);
 bool rin_path_is_dir(const char *path);
 /* Creates a folder and its parents; existing ones are fine. */

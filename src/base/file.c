@@ -119,7 +119,8 @@ static rin_status sync_folder_of(const char *path, rin_error *error) {
 
 rin_status rin_atomic_commit(rin_atomic_file *file, rin_error *error) {
     rin_status status = RIN_OK;
-    if (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0) status = io_error(error, "write", file->temporary);
+    if (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0)
+        status = io_error(error, "write", file->temporary);
     if (fclose(file->stream) != 0 && status == RIN_OK) status = io_error(error, "write", file->temporary);
     file->stream = NULL;
     if (status == RIN_OK && rename(file->temporary, file->path) != 0) status = io_error(error, "rename to", file->path);

@@ -27,7 +27,8 @@ static const rin_stored_tensor *find(rin_check *check, const char *name) {
     return NULL;
 }
 
-rin_status rin_check_read(rin_check *check, const char *name, bool optional, float **values, int64_t *n, rin_error *error) {
+rin_status rin_check_read(rin_check *check, const char *name, bool optional, float **values, int64_t *n,
+                          rin_error *error) {
     const rin_stored_tensor *tensor = find(check, name);
     *values = NULL;
     *n = 0;
@@ -53,12 +54,15 @@ rin_status rin_check_read_labels(rin_check *check, float **one_hot, rin_error *e
     *one_hot = NULL;
     if (!classes) return RIN_OK;
     rin_status status = rin_check_read(check, "labels", false, &labels, &n, error);
-    if (status == RIN_OK && n != check->batch) status = rin_error_set(error, RIN_ERR_SHAPE, "'%s/labels': one a batch example", check->name);
+    if (status == RIN_OK && n != check->batch)
+        status = rin_error_set(error, RIN_ERR_SHAPE, "'%s/labels': one a batch example", check->name);
     if (status == RIN_OK) *one_hot = rin_calloc((size_t)(n * classes), sizeof **one_hot, error);
     if (status == RIN_OK && !*one_hot) status = RIN_ERR_MEMORY;
     for (int64_t i = 0; i < n && status == RIN_OK; i++) {
         if (labels[i] >= 0 && labels[i] < (float)classes) (*one_hot)[i * classes + (int64_t)labels[i]] = 1;
-        else status = rin_error_set(error, RIN_ERR_FORMAT, "label %g of %lld classes", (double)labels[i], (long long)classes);
+        else
+            status = rin_error_set(error, RIN_ERR_FORMAT, "label %g of %lld classes", (double)labels[i],
+                                   (long long)classes);
     }
     rin_free(labels);
     return status;
@@ -83,8 +87,8 @@ rin_status rin_check_compare(rin_check *check, const char *name, const float *va
     rin_status status = rin_check_read(check, name, false, &expected, &n_expected, error);
     if (status != RIN_OK) return status;
     if (n_expected != n) {
-        status = rin_error_set(error, RIN_ERR_SHAPE, "'%s/%s' has %lld numbers, the model makes %lld", check->name, name,
-                               (long long)n_expected, (long long)n);
+        status = rin_error_set(error, RIN_ERR_SHAPE, "'%s/%s' has %lld numbers, the model makes %lld", check->name,
+                               name, (long long)n_expected, (long long)n);
     }
     if (status == RIN_OK && scale == 0) {
         for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs((double)expected[i]));
@@ -145,7 +149,8 @@ static rin_status open_case(rin_case *c, const char *device, int threads, rin_er
     if (status == RIN_OK) status = load_section(c, "model", error);
     if (status == RIN_OK) status = load_section(c, "diffusion", error);
     /* The numbers were made without the random parts of training. */
-    c->config.model.drop_path = c->config.model.drop_units = c->config.model.drop_att = c->config.diffusion.cond_dropout = 0;
+    c->config.model.drop_path = c->config.model.drop_units = c->config.model.drop_att =
+        c->config.diffusion.cond_dropout = 0;
     if (status == RIN_OK) status = rin_config_validate(&c->config, error);
     if (status == RIN_OK) status = open_file(c, "weights.safetensors", &c->weights_file, error);
     if (status == RIN_OK) status = open_file(c, "io.safetensors", &c->io, error);
@@ -202,7 +207,8 @@ static rin_status run_check(rin_check *check, rin_error *error) {
     return rin_error_set(error, RIN_ERR_UNSUPPORTED, "unknown kind of check '%s'", kind);
 }
 
-static bool report(const rin_check *check, rin_status status, const rin_error *failure, rin_check_fn on_result, void *user) {
+static bool report(const rin_check *check, rin_status status, const rin_error *failure, rin_check_fn on_result,
+                   void *user) {
     bool within = check->worst.index >= 0 && check->worst.error <= check->worst.tolerance;
     rin_check_result result = {.name = check->name,
                                .passed = status == RIN_OK && within,
@@ -219,7 +225,9 @@ static bool report(const rin_check *check, rin_status status, const rin_error *f
 static bool report_unused(rin_case *c, rin_check_fn on_result, void *user) {
     for (size_t i = 0; i < rin_safetensors_count(c->io); i++) {
         if (c->used[i]) continue;
-        rin_check_result result = {.name = "unused", .tensor = rin_safetensors_get(c->io, i)->name, .index = -1,
+        rin_check_result result = {.name = "unused",
+                                   .tensor = rin_safetensors_get(c->io, i)->name,
+                                   .index = -1,
                                    .message = "no check reads this tensor"};
         if (on_result) on_result(user, &result);
         return false;
@@ -233,7 +241,8 @@ rin_status rin_check_case(const char *folder, const char *device, int threads, r
     int failed = 0;
     rin_status status = open_case(&c, device, threads, error);
     const cJSON *checks = cJSON_GetObjectItemCaseSensitive(c.json, "checks"), *item;
-    if (status == RIN_OK && cJSON_GetArraySize(checks) < 1) status = rin_error_set(error, RIN_ERR_FORMAT, "case.json lists no checks");
+    if (status == RIN_OK && cJSON_GetArraySize(checks) < 1)
+        status = rin_error_set(error, RIN_ERR_FORMAT, "case.json lists no checks");
     if (status == RIN_OK) {
         cJSON_ArrayForEach(item, checks) {
             rin_check check = {.of = &c, .options = item, .worst = {.tolerance = 1, .index = -1}};

@@ -24,7 +24,11 @@ typedef struct rin_check {
     const char *name;
     rin_weights *weights; /* fresh ones, as in the file */
     int64_t batch;
-    struct { double error, tolerance; char tensor[512]; int64_t index; } worst;
+    struct {
+        double error, tolerance;
+        char tensor[512];
+        int64_t index;
+    } worst;
 } rin_check;
 
 typedef struct rin_check_kind {
@@ -35,7 +39,8 @@ typedef struct rin_check_kind {
 
 /* ---- reading: tensors "<check>/<name>" of io.safetensors; NULL and no error when an optional one is absent ---- */
 
-rin_status rin_check_read(rin_check *check, const char *name, bool optional, float **values, int64_t *n, rin_error *error) RIN_CHECKED;
+rin_status rin_check_read(rin_check *check, const char *name, bool optional, float **values, int64_t *n,
+                          rin_error *error) RIN_CHECKED;
 /* "labels" as one-hot rows (B, classes); NULL when the model has no classes. */
 rin_status rin_check_read_labels(rin_check *check, float **one_hot, rin_error *error) RIN_CHECKED;
 double rin_check_number(const rin_check *check, const char *key, double otherwise);

@@ -12,7 +12,8 @@
 static const double forward_tolerance = 2e-5, gradient_tolerance = 2e-4, run_tolerance = 2e-3;
 
 /* Tensor "<check>/<stored>", values from `offset` on, becomes a program's input. */
-static rin_status feed(rin_check *check, rin_program *program, const char *input, const char *stored, int64_t part, rin_error *error) {
+static rin_status feed(rin_check *check, rin_program *program, const char *input, const char *stored, int64_t part,
+                       rin_error *error) {
     if (!rin_program_has(program, input)) return RIN_OK;
     const rin_graph *graph = rin_program_graph(program);
     int64_t wanted = rin_shape_count(rin_graph_shape(graph, rin_graph_find(graph, input))), n;
@@ -20,8 +21,8 @@ static rin_status feed(rin_check *check, rin_program *program, const char *input
     rin_status status = rin_check_read(check, stored, false, &values, &n, error);
     if (status != RIN_OK) return status;
     if (n < (part + 1) * wanted) {
-        status = rin_error_set(error, RIN_ERR_SHAPE, "'%s/%s' has %lld numbers, the model wants %lld", check->name, stored,
-                               (long long)n, (long long)((part + 1) * wanted));
+        status = rin_error_set(error, RIN_ERR_SHAPE, "'%s/%s' has %lld numbers, the model wants %lld", check->name,
+                               stored, (long long)n, (long long)((part + 1) * wanted));
     } else {
         status = rin_program_write(program, input, values + part * wanted, wanted, error);
     }
@@ -33,13 +34,15 @@ static rin_status feed_labels(rin_check *check, rin_program *program, rin_error 
     float *one_hot;
     rin_status status = rin_check_read_labels(check, &one_hot, error);
     if (status == RIN_OK && one_hot) {
-        status = rin_program_write(program, "labels", one_hot, check->batch * check->of->config.model.num_classes, error);
+        status = rin_program_write(program, "labels", one_hot, check->batch * check->of->config.model.num_classes,
+                                   error);
     }
     rin_free(one_hot);
     return status;
 }
 
-static rin_status compare_output(rin_check *check, rin_program *program, const char *name, double tolerance, rin_error *error) {
+static rin_status compare_output(rin_check *check, rin_program *program, const char *name, double tolerance,
+                                 rin_error *error) {
     const rin_graph *graph = rin_program_graph(program);
     int64_t n = rin_shape_count(rin_graph_shape(graph, rin_graph_find(graph, name)));
     float *values = rin_calloc((size_t)n, sizeof *values, error);
@@ -51,7 +54,8 @@ static rin_status compare_output(rin_check *check, rin_program *program, const c
 }
 
 rin_status rin_check_forward(rin_check *check, rin_error *error) {
-    /* The network's input is given as it enters, and so are hiddens; the standardising of training is not part of it. */
+    /* The network's input is given as it enters, and so are hiddens; the standardising of training is not part of it.
+     */
     rin_config config = check->of->config;
     config.diffusion.normalize_noisy_input = false;
     rin_graph *graph;
@@ -60,8 +64,11 @@ rin_status rin_check_forward(rin_check *check, rin_error *error) {
     rin_status status = rin_model_forward_graph(&config, check->batch, &graph, error);
     if (status == RIN_OK) status = rin_remove_dead(graph, error);
     if (status == RIN_OK) status = rin_program_create(graph, check->weights, &options, &program, error);
-    static const char *const inputs[][2] = {{"x", "x"}, {"gamma", "gamma"}, {"frames", "cond_frames"},
-                                            {"latent_prev", "latent_prev"}, {"tape_prev", "tape_prev"}};
+    static const char *const inputs[][2] = {{"x", "x"},
+                                            {"gamma", "gamma"},
+                                            {"frames", "cond_frames"},
+                                            {"latent_prev", "latent_prev"},
+                                            {"tape_prev", "tape_prev"}};
     for (size_t i = 0; i < RIN_COUNT(inputs) && status == RIN_OK; i++) {
         status = feed(check, program, inputs[i][0], inputs[i][1], 0, error);
     }
@@ -87,7 +94,8 @@ static rin_status create_step(rin_check *check, bool update, rin_program **progr
 static rin_status feed_step(rin_check *check, rin_program *program, int64_t part, rin_error *error) {
     static const char *const names[] = {"images", "t", "noise", "self_cond_uniform"};
     rin_status status = feed_labels(check, program, error);
-    for (size_t i = 0; i < RIN_COUNT(names) && status == RIN_OK; i++) status = feed(check, program, names[i], names[i], part, error);
+    for (size_t i = 0; i < RIN_COUNT(names) && status == RIN_OK; i++)
+        status = feed(check, program, names[i], names[i], part, error);
     rin_check_ignore(check, "self_cond_uniform"); /* there for models that do not mask, too */
     if (status == RIN_OK) status = feed(check, program, "frames", "cond_frames", 0, error);
     return status;
@@ -110,7 +118,8 @@ static rin_status gradient_scale(rin_check *check, double *scale, rin_error *err
     return status;
 }
 
-static rin_status compare_arena(rin_check *check, rin_arena arena, const char *prefix, double tolerance, double scale, rin_error *error) {
+static rin_status compare_arena(rin_check *check, rin_arena arena, const char *prefix, double tolerance, double scale,
+                                rin_error *error) {
     const rin_weights *weights = check->weights;
     rin_status status = RIN_OK;
     for (int i = 0; i < weights->n_tensors && status == RIN_OK; i++) {
@@ -146,7 +155,8 @@ rin_status rin_check_loss(rin_check *check, rin_error *error) {
 static rin_status sampling_options(const rin_check *check, rin_sampling_options *options, rin_error *error) {
     rin_config config = check->of->config;
     rin_status status = rin_config_set(&config, "sample.sampler", rin_check_word(check, "sampler", "ddim"), error);
-    if (status == RIN_OK) status = rin_config_set(&config, "sample.schedule", rin_check_word(check, "schedule", ""), error);
+    if (status == RIN_OK)
+        status = rin_config_set(&config, "sample.schedule", rin_check_word(check, "schedule", ""), error);
     if (status == RIN_OK) status = rin_sampling_options_from(&config, options, error);
     options->steps = (int64_t)rin_check_number(check, "steps", 0);
     options->guidance = rin_check_number(check, "guidance", 0);
@@ -162,14 +172,17 @@ rin_status rin_check_sample(rin_check *check, rin_error *error) {
     int64_t n_noise, n_step_noise, n_frames;
     rin_status status = sampling_options(check, &options, error);
     if (status == RIN_OK) {
-        status = rin_sampling_create(&check->of->config, check->weights, RIN_ARENA_WEIGHTS, check->batch, &options, &sampling, error);
+        status = rin_sampling_create(&check->of->config, check->weights, RIN_ARENA_WEIGHTS, check->batch, &options,
+                                     &sampling, error);
     }
     bool needs_noise = rin_sampler_find(options.sampler)->needs_noise;
     if (status == RIN_OK) status = rin_check_read(check, "noise0", false, &noise, &n_noise, error);
     if (status == RIN_OK) status = rin_check_read(check, "step_noise", !needs_noise, &step_noise, &n_step_noise, error);
-    if (status == RIN_OK) status = rin_check_read(check, "cond_frames", !check->of->config.model.seq_cond, &frames, &n_frames, error);
+    if (status == RIN_OK)
+        status = rin_check_read(check, "cond_frames", !check->of->config.model.seq_cond, &frames, &n_frames, error);
     if (status == RIN_OK) status = rin_check_read_labels(check, &labels, error);
-    if (status == RIN_OK && (n_noise != sampling->n_pixels || (step_noise && n_step_noise != n_noise * options.steps))) {
+    if (status == RIN_OK &&
+        (n_noise != sampling->n_pixels || (step_noise && n_step_noise != n_noise * options.steps))) {
         status = rin_error_set(error, RIN_ERR_SHAPE, "'%s': noise of another shape than the model's", check->name);
     }
     if (status == RIN_OK) status = rin_sampling_start(sampling, noise, labels, frames, error);
@@ -193,7 +206,8 @@ rin_status rin_check_train(rin_check *check, rin_error *error) {
     rin_config before = check->of->config;
     int64_t steps = (int64_t)rin_check_number(check, "steps", 0);
     if (steps < 1 || steps > 100000) return rin_error_set(error, RIN_ERR_FORMAT, "steps = %lld", (long long)steps);
-    rin_status status = rin_config_set(&check->of->config, "train.optimizer", rin_check_word(check, "optimizer", "lamb"), error);
+    rin_status status = rin_config_set(&check->of->config, "train.optimizer",
+                                       rin_check_word(check, "optimizer", "lamb"), error);
     train->beta1 = rin_check_number(check, "beta1", train->beta1);
     train->beta2 = rin_check_number(check, "beta2", train->beta2);
     train->eps = rin_check_number(check, "eps", train->eps);
@@ -203,7 +217,8 @@ rin_status rin_check_train(rin_check *check, rin_error *error) {
     float *losses = rin_calloc((size_t)steps, sizeof *losses, error);
     if (status == RIN_OK && !losses) status = RIN_ERR_MEMORY;
     if (status == RIN_OK) status = create_step(check, true, &program, error);
-    rin_step step = {.gradient_scale = 1, .learning_rate = rin_check_number(check, "lr", 0),
+    rin_step step = {.gradient_scale = 1,
+                     .learning_rate = rin_check_number(check, "lr", 0),
                      .ema_decay = rin_check_number(check, "ema_decay", 0)};
     for (int64_t i = 0; i < steps && status == RIN_OK; i++) {
         step.step = (uint64_t)i;

@@ -219,11 +219,11 @@ static rin_stored_type take_type(parser *p) {
         if (!strcmp(types[i].name, name)) return (rin_stored_type)i;
     }
     if (p->status == RIN_OK) {
-        p->status =
-            rin_error_set(p->error, RIN_ERR_UNSUPPORTED,
-                          "header, byte %zu: element type '%.20s'; allowed: F64, F32, F16, BF16, I64, I32, I16, I8, "
-                          "U8, BOOL",
-                          (size_t)(p->at - p->start), name);
+        p->status = rin_error_set(
+            p->error, RIN_ERR_UNSUPPORTED,
+            "header, byte %zu: element type '%.20s'; allowed: F64, F32, F16, BF16, I64, I32, I16, I8, "
+            "U8, BOOL",
+            (size_t)(p->at - p->start), name);
     }
     return RIN_STORED_U8;
 }

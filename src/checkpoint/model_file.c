@@ -15,7 +15,8 @@ void rin_description_clear(rin_description *description) {
     description->n_classes = 0;
 }
 
-rin_status rin_description_copy_classes(rin_description *description, const char *const *classes, int64_t n, rin_error *error) {
+rin_status rin_description_copy_classes(rin_description *description, const char *const *classes, int64_t n,
+                                        rin_error *error) {
     rin_description_clear(description);
     if (!n) return RIN_OK;
     description->classes = rin_calloc((size_t)n, sizeof *description->classes, error);
@@ -39,7 +40,8 @@ rin_status rin_description_parse_classes(rin_description *description, const cha
         names[i] = cJSON_GetStringValue(item);
         if (!names[i]) status = rin_error_set(error, RIN_ERR_FORMAT, "class name %d is not a text", i);
     }
-    if (status == RIN_OK && !cJSON_IsArray(array)) status = rin_error_set(error, RIN_ERR_FORMAT, "class names are not a JSON array");
+    if (status == RIN_OK && !cJSON_IsArray(array))
+        status = rin_error_set(error, RIN_ERR_FORMAT, "class names are not a JSON array");
     if (status == RIN_OK) status = rin_description_copy_classes(description, names, n, error);
     rin_free(names);
     cJSON_Delete(array);
@@ -74,8 +76,8 @@ rin_status rin_description_write(const rin_description *description, rin_safeten
     rin_status status = rin_config_format_json(&description->config, "model", &model, error);
     if (status == RIN_OK) status = rin_config_format_json(&description->config, "diffusion", &diffusion, error);
     if (status == RIN_OK) status = format_classes(description, &classes, error);
-    const char *const pairs[][2] = {{"format", "rin-1"}, {"model", model},  {"diffusion", diffusion},
-                                    {"classes", classes}, {"steps", steps}};
+    const char *const pairs[][2] = {
+        {"format", "rin-1"}, {"model", model}, {"diffusion", diffusion}, {"classes", classes}, {"steps", steps}};
     for (size_t i = 0; i < RIN_COUNT(pairs) && status == RIN_OK; i++) {
         status = rin_safetensors_writer_add_metadata(writer, pairs[i][0], pairs[i][1], error);
     }
@@ -90,8 +92,9 @@ rin_status rin_description_read(rin_description *description, const rin_safetens
     const char *diffusion = rin_safetensors_metadata(file, "diffusion");
     const char *classes = rin_safetensors_metadata(file, "classes"), *steps = rin_safetensors_metadata(file, "steps");
     if (!format || strcmp(format, "rin-1") != 0 || !model || !diffusion || !classes || !steps) {
-        return rin_error_set(error, RIN_ERR_FORMAT,
-                             "not a model of this program: its metadata lacks format = rin-1, model, diffusion, classes or steps");
+        return rin_error_set(
+            error, RIN_ERR_FORMAT,
+            "not a model of this program: its metadata lacks format = rin-1, model, diffusion, classes or steps");
     }
     rin_config *defaults;
     rin_status status = rin_config_create(&defaults, error);
@@ -103,8 +106,8 @@ rin_status rin_description_read(rin_description *description, const rin_safetens
     if (status == RIN_OK) status = rin_config_validate(&description->config, error);
     if (status == RIN_OK) status = rin_description_parse_classes(description, classes, error);
     if (status == RIN_OK && description->n_classes && description->n_classes != description->config.model.num_classes) {
-        status = rin_error_set(error, RIN_ERR_FORMAT, "%lld class names for %lld classes", (long long)description->n_classes,
-                               (long long)description->config.model.num_classes);
+        status = rin_error_set(error, RIN_ERR_FORMAT, "%lld class names for %lld classes",
+                               (long long)description->n_classes, (long long)description->config.model.num_classes);
     }
     char *end = NULL;
     description->steps = strtoll(steps, &end, 10);
@@ -122,7 +125,8 @@ static int64_t largest(const rin_weights *weights) {
     return most;
 }
 
-rin_status rin_arena_declare(const rin_weights *weights, const char *prefix, rin_safetensors_writer *writer, rin_error *error) {
+rin_status rin_arena_declare(const rin_weights *weights, const char *prefix, rin_safetensors_writer *writer,
+                             rin_error *error) {
     rin_status status = RIN_OK;
     for (int i = 0; i < weights->n_tensors && status == RIN_OK; i++) {
         const rin_tensor *tensor = &weights->tensors[i];
@@ -133,7 +137,8 @@ rin_status rin_arena_declare(const rin_weights *weights, const char *prefix, rin
     return status;
 }
 
-rin_status rin_arena_write(const rin_weights *weights, rin_arena arena, rin_safetensors_writer *writer, rin_error *error) {
+rin_status rin_arena_write(const rin_weights *weights, rin_arena arena, rin_safetensors_writer *writer,
+                           rin_error *error) {
     float *values = rin_calloc((size_t)largest(weights), sizeof *values, error);
     if (!values) return RIN_ERR_MEMORY;
     rin_status status = RIN_OK;
@@ -169,13 +174,15 @@ static rin_status read_tensor(const rin_tensor *tensor, const char *name, const 
     rin_status status = rin_safetensors_read(file, stored, values, (size_t)tensor->count, error);
     for (int64_t i = 0; i < tensor->count && status == RIN_OK; i++) {
         if (!isfinite(values[i])) {
-            status = rin_error_set(error, RIN_ERR_NUMERIC, "tensor '%s' has %g at element %lld", name, (double)values[i], (long long)i);
+            status = rin_error_set(error, RIN_ERR_NUMERIC, "tensor '%s' has %g at element %lld", name,
+                                   (double)values[i], (long long)i);
         }
     }
     return status;
 }
 
-rin_status rin_arena_read(rin_weights *weights, rin_arena arena, const char *prefix, const rin_safetensors *file, rin_error *error) {
+rin_status rin_arena_read(rin_weights *weights, rin_arena arena, const char *prefix, const rin_safetensors *file,
+                          rin_error *error) {
     float *values = rin_calloc((size_t)largest(weights), sizeof *values, error);
     if (!values) return RIN_ERR_MEMORY;
     rin_status status = RIN_OK;
@@ -208,7 +215,8 @@ rin_status rin_model_file_check_names(const rin_weights *weights, const rin_safe
     for (size_t i = 0; i < rin_safetensors_count(file); i++) {
         const char *name = rin_safetensors_get(file, i)->name;
         if (!rin_weights_find(weights, name)) {
-            return rin_error_set(error, RIN_ERR_FORMAT, "tensor '%s' is not part of the model that the configuration describes", name);
+            return rin_error_set(error, RIN_ERR_FORMAT,
+                                 "tensor '%s' is not part of the model that the configuration describes", name);
         }
     }
     return RIN_OK;

@@ -24,13 +24,16 @@ rin_status rin_description_copy_classes(rin_description *description, const char
 int64_t rin_description_find_class(const rin_description *description, const char *name);
 
 /* Declares description as metadata of a file that is being written; reads it back. */
-rin_status rin_description_write(const rin_description *description, rin_safetensors_writer *writer, rin_error *error) RIN_CHECKED;
-rin_status rin_description_read(rin_description *description, const rin_safetensors *file, rin_error *error) RIN_CHECKED;
+rin_status rin_description_write(const rin_description *description, rin_safetensors_writer *writer,
+                                 rin_error *error) RIN_CHECKED;
+rin_status rin_description_read(rin_description *description, const rin_safetensors *file,
+                                rin_error *error) RIN_CHECKED;
 
 /* Declares, then streams, all tensors of an arena under prefix + name. */
 rin_status rin_arena_declare(const rin_weights *weights, const char *prefix, rin_safetensors_writer *writer,
                              rin_error *error) RIN_CHECKED;
-rin_status rin_arena_write(const rin_weights *weights, rin_arena arena, rin_safetensors_writer *writer, rin_error *error) RIN_CHECKED;
+rin_status rin_arena_write(const rin_weights *weights, rin_arena arena, rin_safetensors_writer *writer,
+                           rin_error *error) RIN_CHECKED;
 /* Reads them back: every tensor must be there, with its shape, and finite. */
 rin_status rin_arena_read(rin_weights *weights, rin_arena arena, const char *prefix, const rin_safetensors *file,
                           rin_error *error) RIN_CHECKED;
@@ -39,6 +42,7 @@ rin_status rin_arena_read(rin_weights *weights, rin_arena arena, const char *pre
 rin_status rin_model_file_save(const char *path, const rin_description *description, const rin_weights *weights,
                                rin_arena arena, rin_error *error) RIN_CHECKED;
 /* Refuses tensors that the model does not have. */
-rin_status rin_model_file_check_names(const rin_weights *weights, const rin_safetensors *file, rin_error *error) RIN_CHECKED;
+rin_status rin_model_file_check_names(const rin_weights *weights, const rin_safetensors *file,
+                                      rin_error *error) RIN_CHECKED;
 
 #endif

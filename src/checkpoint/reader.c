@@ -147,11 +147,11 @@ static double bfloat_to_double(uint16_t bits) {
 }
 
 /* case TYPE: reads a value of the C type at from and evaluates `value` over it. */
-#define CASE(stored, c_type, expression)                                                                               \
-    case stored: {                                                                                                     \
-        c_type v;                                                                                                      \
-        memcpy(&v, from, sizeof v);                                                                                    \
-        return (expression);                                                                                           \
+#define CASE(stored, c_type, expression) \
+    case stored: {                       \
+        c_type v;                        \
+        memcpy(&v, from, sizeof v);      \
+        return (expression);             \
     }
 
 static double element_to_double(rin_stored_type type, const void *from) {

@@ -49,7 +49,8 @@ static void assign(rin_backward *backward, rin_value value, rin_value gradient) 
 static void pass(rin_backward *backward, rin_value value, rin_value gradient) {
     if (!wants(backward, value)) return;
     if (backward->graph->values[value].kind == RIN_VALUE_PARAM) {
-        (void)rin_graph_fail(backward->graph, RIN_ERR_INTERNAL, "a parameter's gradient must be emitted, not passed on");
+        (void)rin_graph_fail(backward->graph, RIN_ERR_INTERNAL,
+                             "a parameter's gradient must be emitted, not passed on");
         return;
     }
     rin_value old = gradient_of(backward, value);

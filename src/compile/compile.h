@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* compile: from a forward graph to a list that can be run: gradients, dead code, memory plan, and a proof of the plan. */
+/* compile: from a forward graph to a list that can be run: gradients, dead code, memory plan, and a proof of the plan.
+ */
 #ifndef RIN_COMPILE_H
 #define RIN_COMPILE_H
 
@@ -16,10 +17,10 @@ rin_status rin_remove_dead(rin_graph *graph, rin_error *error) RIN_CHECKED;
 
 /* Where every local value lives in one arena. */
 typedef struct rin_plan {
-    int64_t *offsets;    /* [n_values] in elements; -1 where a value is not in the arena */
-    int *first, *last;   /* [n_values] nodes that write it first and use it last: -1 and n_nodes for inputs and outputs */
-    int64_t arena;       /* elements */
-    int64_t values_sum;  /* elements if nothing were reused */
+    int64_t *offsets;  /* [n_values] in elements; -1 where a value is not in the arena */
+    int *first, *last; /* [n_values] nodes that write it first and use it last: -1 and n_nodes for inputs and outputs */
+    int64_t arena;     /* elements */
+    int64_t values_sum; /* elements if nothing were reused */
     int n_values;
 } rin_plan;
 

@@ -50,7 +50,8 @@ static rin_value reusable_input(const planner *p, int i) {
     const rin_node *node = &p->graph->nodes[i];
     int alias = rin_op(node->op)->alias;
     rin_value out = node->outputs[0], in = alias >= 0 && alias < node->n_inputs ? node->inputs[alias] : 0;
-    if (!out || !in || p->graph->values[in].kind != RIN_VALUE_LOCAL || p->graph->values[out].kind != RIN_VALUE_LOCAL) return 0;
+    if (!out || !in || p->graph->values[in].kind != RIN_VALUE_LOCAL || p->graph->values[out].kind != RIN_VALUE_LOCAL)
+        return 0;
     if (p->plan->last[in] != i || p->plan->first[out] != i || (node->accumulate & 1)) return 0;
     if (rin_shape_count(rin_graph_shape(p->graph, in)) != rin_shape_count(rin_graph_shape(p->graph, out))) return 0;
     for (int j = 0; j < node->n_inputs; j++) {

@@ -24,7 +24,10 @@ static void find_alive(const rin_graph *graph, int *from, int *to) {
 static bool declared_alias(const rin_graph *graph, int i, rin_value a, rin_value b) {
     const rin_node *node = &graph->nodes[i];
     int alias = rin_op(node->op)->alias;
-    return node->outputs[0] == b && alias >= 0 && alias < node->n_inputs && node->inputs[alias] == a;
+    for (int j = 0; j < node->n_inputs; j++) {
+        if (j != alias && node->inputs[j] == a) return false;
+    }
+    return node->outputs[0] == b && !(node->accumulate & 1) && alias >= 0 && alias < node->n_inputs && node->inputs[alias] == a;
 }
 
 static rin_status check_pair(const rin_graph *graph, const rin_plan *plan, const int *from, const int *to, rin_value a,
@@ -32,8 +35,10 @@ static rin_status check_pair(const rin_graph *graph, const rin_plan *plan, const
     int64_t a0 = plan->offsets[a], a1 = a0 + rin_shape_count(&graph->values[a].shape);
     int64_t b0 = plan->offsets[b], b1 = b0 + rin_shape_count(&graph->values[b].shape);
     if (a1 <= b0 || b1 <= a0 || to[a] < from[b] || to[b] < from[a]) return RIN_OK;
-    if (a0 == b0 && a1 == b1 && to[a] == from[b] && from[b] < graph->n_nodes && declared_alias(graph, from[b], a, b)) return RIN_OK;
-    if (a0 == b0 && a1 == b1 && to[b] == from[a] && from[a] < graph->n_nodes && declared_alias(graph, from[a], b, a)) return RIN_OK;
+    if (a0 == b0 && a1 == b1 && to[a] == from[b] && from[b] < graph->n_nodes && declared_alias(graph, from[b], a, b))
+        return RIN_OK;
+    if (a0 == b0 && a1 == b1 && to[b] == from[a] && from[a] < graph->n_nodes && declared_alias(graph, from[a], b, a))
+        return RIN_OK;
     return rin_error_set(error, RIN_ERR_INTERNAL, "memory plan: values %u and %u overlap while both live", a, b);
 }
 

@@ -13,8 +13,8 @@ rin_status rin_config_create(rin_config **out, rin_error *error) {
     rin_config *config = rin_calloc(1, sizeof *config, error);
     if (!config) return RIN_ERR_MEMORY;
     for (size_t i = 0; i < RIN_N_OPTIONS; i++) {
-        rin_status status =
-            rin_option_parse(&rin_option_rows[i], rin_option_rows[i].option.preset_value, config, error);
+        rin_status status = rin_option_parse(&rin_option_rows[i], rin_option_rows[i].option.preset_value, config,
+                                             error);
         if (status != RIN_OK) {
             rin_free(config);
             return rin_error_prefix(error, RIN_ERR_INTERNAL, "a default of schema.def");

@@ -14,7 +14,9 @@ enum {
 /* Constants of word options: enum rin_pos_encoding { RIN_POS_LEARNED, ... } and so on, a list of words.def each. */
 #define RIN_WORDS_BEGIN(list) typedef enum rin_##list {
 #define RIN_WORD_ROW(constant, word) constant,
-#define RIN_WORDS_END(list) } rin_##list;
+#define RIN_WORDS_END(list) \
+    }                       \
+    rin_##list;
 #include "config/words.def"
 
 /* Number of an option: RIN_OPTION_model_patch_size and so on; the index of is_set and of rin_option_get. */
@@ -32,7 +34,9 @@ enum {
 /* All options, a struct a section: config->model.patch_size. Holds no pointers: copied by assignment. */
 struct rin_config {
 #define RIN_SECTION_BEGIN(section, help) struct rin_config_##section {
-#define RIN_SECTION_END(section) } section;
+#define RIN_SECTION_END(section) \
+    }                            \
+    section;
 #define RIN_INT(section, key, value, lowest, highest, help) int64_t key;
 #define RIN_INTS(section, key, value, lowest, highest, help) int64_t key[RIN_MAX_BLOCKS], n_##key;
 #define RIN_REAL(section, key, value, lowest, highest, help) double key;
@@ -73,8 +77,7 @@ int64_t rin_model_tape_tokens(const rin_config_model *model);
 
 /* ---- schedules: grammar only, evaluation is elsewhere ---- */
 
-#define RIN_SCHEDULE_ALLOWED                                                                                        \
-    "cosine, simple_linear, cosine@start,end,tau, sigmoid@start,end,tau, or log@start,end,t|f"
+#define RIN_SCHEDULE_ALLOWED "cosine, simple_linear, cosine@start,end,tau, sigmoid@start,end,tau, or log@start,end,t|f"
 #define RIN_LR_SCHEDULE_ALLOWED "cosine, cosine@fraction, linear, exp@rate, or none"
 
 typedef enum rin_schedule_kind {

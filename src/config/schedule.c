@@ -79,8 +79,8 @@ rin_status rin_schedule_parse(const char *text, rin_schedule *out, rin_error *er
     if (kind == RIN_COUNT(kinds)) return refuse(what, text, "is not known", RIN_SCHEDULE_ALLOWED, error);
     rin_schedule s = {.kind = kinds[kind].kind};
     if (parts.n) {
-        bool good =
-            rin_number_parse_real(parts.arguments[0], &s.start) && rin_number_parse_real(parts.arguments[1], &s.end);
+        bool good = rin_number_parse_real(parts.arguments[0], &s.start) &&
+                    rin_number_parse_real(parts.arguments[1], &s.end);
         const char *third = parts.arguments[2];
         if (s.kind == RIN_SCHEDULE_LOG) {
             s.reverse = !strcmp(third, "t") || !strcmp(third, "true");

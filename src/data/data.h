@@ -62,7 +62,7 @@ rin_status rin_dataset_load(const rin_dataset *dataset, size_t index, int height
 typedef struct rin_scan_options {
     int threads;               /* 0: as many as processors */
     const atomic_bool *cancel; /* ends the scan when true; may be NULL */
-    rin_loading_fn progress;  /* may be NULL */
+    rin_loading_fn progress;   /* may be NULL */
     void *progress_user;
 } rin_scan_options;
 
@@ -101,14 +101,14 @@ typedef struct rin_loader_options {
     int height, width, channels; /* of the images handed out; channels 1 or 3 */
     int batch;                   /* B: images a batch, 1 to RIN_LOADER_MAX_BATCH; may exceed the data set's count */
     uint64_t seed;
-    bool flip;                   /* mirror each image left to right with probability 1/2 */
-    int workers;                 /* threads that decode; 0: one less than processors, at least 1 */
-    uint64_t start_batch;        /* the first batch handed out: to resume, the number of batches used before */
-    bool strict;                 /* a broken image is an error instead of being replaced */
-    uint64_t cache_bytes;        /* the fitted images are kept in memory when they fit in this; 0: no cache */
-    const atomic_bool *cancel;   /* ends waiting when true; may be NULL */
-    rin_log log;                 /* broken images are named here, once each; called from the workers' threads too */
-    rin_loading_fn progress;    /* of filling the cache; may be NULL */
+    bool flip;                 /* mirror each image left to right with probability 1/2 */
+    int workers;               /* threads that decode; 0: one less than processors, at least 1 */
+    uint64_t start_batch;      /* the first batch handed out: to resume, the number of batches used before */
+    bool strict;               /* a broken image is an error instead of being replaced */
+    uint64_t cache_bytes;      /* the fitted images are kept in memory when they fit in this; 0: no cache */
+    const atomic_bool *cancel; /* ends waiting when true; may be NULL */
+    rin_log log;               /* broken images are named here, once each; called from the workers' threads too */
+    rin_loading_fn progress;   /* of filling the cache; may be NULL */
     void *progress_user;
 } rin_loader_options;
 

@@ -12,41 +12,52 @@ typedef struct scan {
 static void show(void *user, size_t done, size_t total) {
     scan *s = user;
     rin_progress progress = {.doing = "load", .done = (int64_t)done, .total = (int64_t)total};
-    if (s->listener.on_progress && !s->listener.on_progress(s->listener.user, &progress)) atomic_store(&s->cancel, true);
+    if (s->listener.on_progress && !s->listener.on_progress(s->listener.user, &progress))
+        atomic_store(&s->cancel, true);
 }
 
 static void add_lines(const rin_dataset *dataset, const rin_scan_report *r, const char *path, rin_text *text) {
     size_t classes = rin_dataset_n_classes(dataset);
-    rin_text_add(text, "%s (%s): %zu images, %zu good, %zu broken, %zu other files left out\n", path, rin_dataset_kind(dataset),
-                 rin_dataset_count(dataset), r->n_good, r->n_broken, rin_dataset_n_ignored(dataset));
+    rin_text_add(text, "%s (%s): %zu images, %zu good, %zu broken, %zu other files left out\n", path,
+                 rin_dataset_kind(dataset), rin_dataset_count(dataset), r->n_good, r->n_broken,
+                 rin_dataset_n_ignored(dataset));
     rin_text_add(text, "  colour   %zu colour, %zu grey\n", r->n_colour, r->n_grey);
-    rin_text_add(text, "  sizes    %d x %d to %d x %d, %zu different:", r->min_width, r->min_height, r->max_width, r->max_height, r->n_sizes);
+    rin_text_add(text, "  sizes    %d x %d to %d x %d, %zu different:", r->min_width, r->min_height, r->max_width,
+                 r->max_height, r->n_sizes);
     for (size_t i = 0; i < RIN_MIN(r->n_sizes, (size_t)RIN_SCAN_SIZES); i++) {
         rin_text_add(text, "%s %d x %d (%zu)", i ? "," : "", r->sizes[i].width, r->sizes[i].height, r->sizes[i].count);
     }
     rin_text_add(text, "\n  classes  %zu%s\n", classes, classes ? "" : " (no sub-folders: unconditional)");
     for (size_t c = 0; c < classes; c++) {
-        rin_text_add(text, "    %3zu %-24s %zu\n", c, rin_dataset_class_name(dataset, c), rin_dataset_class_count(dataset, c));
+        rin_text_add(text, "    %3zu %-24s %zu\n", c, rin_dataset_class_name(dataset, c),
+                     rin_dataset_class_count(dataset, c));
     }
-    for (size_t i = 0; i < RIN_MIN(r->n_broken, (size_t)RIN_SCAN_BROKEN); i++) rin_text_add(text, "  broken   %s\n", r->broken[i].reason);
+    for (size_t i = 0; i < RIN_MIN(r->n_broken, (size_t)RIN_SCAN_BROKEN); i++)
+        rin_text_add(text, "  broken   %s\n", r->broken[i].reason);
     if (r->n_broken > RIN_SCAN_BROKEN) rin_text_add(text, "  broken   and %zu more\n", r->n_broken - RIN_SCAN_BROKEN);
 }
 
 /* Each object is added to its parent first, so that one deletion of the root frees all. */
 static bool fill_json(cJSON *root, const rin_dataset *dataset, const rin_scan_report *r, const char *path) {
-    bool ok = root && cJSON_AddStringToObject(root, "path", path) && cJSON_AddStringToObject(root, "kind", rin_dataset_kind(dataset));
-    const struct { const char *name; size_t value; } numbers[] = {
-        {"images", rin_dataset_count(dataset)}, {"good", r->n_good}, {"broken", r->n_broken},
-        {"ignored", rin_dataset_n_ignored(dataset)}, {"colour", r->n_colour}, {"grey", r->n_grey}};
-    for (size_t i = 0; i < RIN_COUNT(numbers) && ok; i++) ok = cJSON_AddNumberToObject(root, numbers[i].name, (double)numbers[i].value);
+    bool ok = root && cJSON_AddStringToObject(root, "path", path) &&
+              cJSON_AddStringToObject(root, "kind", rin_dataset_kind(dataset));
+    const struct {
+        const char *name;
+        size_t value;
+    } numbers[] = {{"images", rin_dataset_count(dataset)},      {"good", r->n_good},     {"broken", r->n_broken},
+                   {"ignored", rin_dataset_n_ignored(dataset)}, {"colour", r->n_colour}, {"grey", r->n_grey}};
+    for (size_t i = 0; i < RIN_COUNT(numbers) && ok; i++)
+        ok = cJSON_AddNumberToObject(root, numbers[i].name, (double)numbers[i].value);
     cJSON *sizes = ok ? cJSON_AddArrayToObject(root, "sizes") : NULL;
     for (size_t i = 0; i < RIN_MIN(r->n_sizes, (size_t)RIN_SCAN_SIZES) && sizes && ok; i++) {
-        int numbers_of_size[3] = {r->sizes[i].width, r->sizes[i].height, (int)RIN_MIN(r->sizes[i].count, (size_t)INT32_MAX)};
+        int numbers_of_size[3] = {r->sizes[i].width, r->sizes[i].height,
+                                  (int)RIN_MIN(r->sizes[i].count, (size_t)INT32_MAX)};
         ok = cJSON_AddItemToArray(sizes, cJSON_CreateIntArray(numbers_of_size, 3));
     }
     cJSON *classes = ok ? cJSON_AddObjectToObject(root, "classes") : NULL;
     for (size_t c = 0; c < rin_dataset_n_classes(dataset) && classes && ok; c++) {
-        ok = cJSON_AddNumberToObject(classes, rin_dataset_class_name(dataset, c), (double)rin_dataset_class_count(dataset, c));
+        ok = cJSON_AddNumberToObject(classes, rin_dataset_class_name(dataset, c),
+                                     (double)rin_dataset_class_count(dataset, c));
     }
     cJSON *broken = ok ? cJSON_AddArrayToObject(root, "broken_files") : NULL;
     for (size_t i = 0; i < RIN_MIN(r->n_broken, (size_t)RIN_SCAN_BROKEN) && broken && ok; i++) {
@@ -55,7 +66,8 @@ static bool fill_json(cJSON *root, const rin_dataset *dataset, const rin_scan_re
     return ok && sizes && classes && broken;
 }
 
-static rin_status as_json(const rin_dataset *dataset, const rin_scan_report *report, const char *path, char **text, rin_error *error) {
+static rin_status as_json(const rin_dataset *dataset, const rin_scan_report *report, const char *path, char **text,
+                          rin_error *error) {
     cJSON *root = cJSON_CreateObject();
     char *printed = fill_json(root, dataset, report, path) ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);

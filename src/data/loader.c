@@ -31,9 +31,9 @@ struct rin_loader {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t room, ready;
     rin_order order;
-    uint64_t claimed;     /* next batch to be taken by a worker */
-    uint64_t oldest;      /* next batch to be handed out, or the one that is */
-    bool lent;            /* batch oldest is in the caller's hands */
+    uint64_t claimed; /* next batch to be taken by a worker */
+    uint64_t oldest;  /* next batch to be handed out, or the one that is */
+    bool lent;        /* batch oldest is in the caller's hands */
     double wait_seconds;
 };
 

@@ -21,9 +21,9 @@ typedef struct rin_items {
     size_t n, capacity;
     char **classes; /* (n_classes) */
     size_t n_classes;
-    size_t *class_counts;          /* (n_classes) */
-    size_t n_hidden, n_other;      /* files left out */
-    char *first_other;             /* name of the first of n_other; NULL when there is none */
+    size_t *class_counts;     /* (n_classes) */
+    size_t n_hidden, n_other; /* files left out */
+    char *first_other;        /* name of the first of n_other; NULL when there is none */
 } rin_items;
 
 /* Whether a file is an image by its name; if not, it is counted as left out. name may hold folders. */

@@ -21,7 +21,7 @@ typedef struct rin_parallel {
     size_t n;
     int threads;
     const atomic_bool *cancel; /* may be NULL */
-    rin_loading_fn progress;  /* may be NULL */
+    rin_loading_fn progress;   /* may be NULL */
     void *progress_user;
     rin_status (*run)(void *user, size_t index, rin_error *error);
     void *user;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* diffusion: pure functions of the forward process, of sampling and of learning rates. Nothing here knows the network. */
+/* diffusion: pure functions of the forward process, of sampling and of learning rates. Nothing here knows the network.
+ */
 #ifndef RIN_DIFFUSION_H
 #define RIN_DIFFUSION_H
 
@@ -15,7 +16,8 @@ double rin_learning_rate(const rin_config_train *train, const rin_lr_schedule *s
 double rin_ema_decay(const rin_config_train *train, int64_t step);
 
 /* The clipped estimate of the data: x0[i] from the network's output o[i] at x[i] and signal level g. n elements. */
-void rin_estimate(rin_pred_type pred, double b_scale, float g, const float *x, const float *output, float *x0, int64_t n);
+void rin_estimate(rin_pred_type pred, double b_scale, float g, const float *x, const float *output, float *x0,
+                  int64_t n);
 
 /* One step of a sampler from signal level g to g_next, in place. noise is NULL when the sampler needs none. */
 typedef struct rin_sampler_row {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Samplers. The arithmetic is float in the authors' order: in a step from a gamma of 1e-9 it rounds by 1e-3, and the
- * reference numbers carry that rounding. A sampler is a step function and a row in the table, in the order of the words.
+ * reference numbers carry that rounding. A sampler is a step function and a row in the table, in the order of the
+ * words.
  */
 #include <math.h>
 
 #include "diffusion/diffusion.h"
 
-void rin_estimate(rin_pred_type pred, double b_scale, float g, const float *x, const float *output, float *x0, int64_t n) {
+void rin_estimate(rin_pred_type pred, double b_scale, float g, const float *x, const float *output, float *x0,
+                  int64_t n) {
     const float b = (float)b_scale, a = sqrtf(g), s = sqrtf(1 - g);
     for (int64_t i = 0; i < n; i++) {
         float v = output[i];

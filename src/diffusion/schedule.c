@@ -20,14 +20,12 @@ static float clip(float v, float low) {
  */
 float rin_gamma(const rin_schedule *s, double time) {
     const float least = 1e-9f;
-    float t = (float)time, start = (float)s->start, end = (float)s->end, tau = (float)s->tau, power = (float)(2 * s->tau);
+    float t = (float)time, start = (float)s->start, end = (float)s->end, tau = (float)s->tau,
+          power = (float)(2 * s->tau);
     float u = t * (float)(s->end - s->start) + start, f0, f1;
     switch (s->kind) {
-    case RIN_SCHEDULE_COSINE:
-        f0 = cosf((t + 0.0002f) / 1.00025f * (float)PI / 2);
-        return f0 * f0;
-    case RIN_SCHEDULE_SIMPLE_LINEAR:
-        return clip(1 - t, least);
+    case RIN_SCHEDULE_COSINE: f0 = cosf((t + 0.0002f) / 1.00025f * (float)PI / 2); return f0 * f0;
+    case RIN_SCHEDULE_SIMPLE_LINEAR: return clip(1 - t, least);
     case RIN_SCHEDULE_COSINE_RANGE:
         f0 = powf(cosf(start * (float)PI / 2), power);
         f1 = powf(fmaxf(cosf(end * (float)PI / 2), 0), power);
@@ -55,12 +53,9 @@ double rin_learning_rate(const rin_config_train *train, const rin_lr_schedule *s
     case RIN_LR_SCHEDULE_COSINE:
         at = fmin(at * schedule->rate, 1);
         return base * ((1 - end) * 0.5 * (1 + cos(PI * at)) + end);
-    case RIN_LR_SCHEDULE_LINEAR:
-        return base * ((1 - end) * (1 - fmin(at, 1)) + end);
-    case RIN_LR_SCHEDULE_EXP:
-        return base * pow(schedule->rate, at);
-    case RIN_LR_SCHEDULE_NONE:
-        break;
+    case RIN_LR_SCHEDULE_LINEAR: return base * ((1 - end) * (1 - fmin(at, 1)) + end);
+    case RIN_LR_SCHEDULE_EXP: return base * pow(schedule->rate, at);
+    case RIN_LR_SCHEDULE_NONE: break;
     }
     return base;
 }

@@ -46,7 +46,8 @@ static rin_status fill(rin_program *program, const char *name, bool one_hot, rin
     float *values = rin_calloc((size_t)n, sizeof *values, error);
     if (!values) return RIN_ERR_MEMORY;
     for (int64_t i = 0; i < n; i++) {
-        values[i] = one_hot ? (float)(i % last == i / last % last) : rin_random_uniform((rin_random_key){0}, (uint64_t)i);
+        values[i] = one_hot ? (float)(i % last == i / last % last)
+                            : rin_random_uniform((rin_random_key){0}, (uint64_t)i);
     }
     rin_status status = rin_program_write(program, name, values, n, error);
     rin_free(values);
@@ -56,7 +57,10 @@ static rin_status fill(rin_program *program, const char *name, bool one_hot, rin
 /* The ops by the time they take, one node after the other. */
 static rin_status profile(rin_program *program, char **text, rin_error *error) {
     const rin_graph *graph = rin_program_graph(program);
-    struct row { double seconds, flops; int op, count; } rows[RIN_N_OPS] = {{0, 0, 0, 0}}, swap;
+    struct row {
+        double seconds, flops;
+        int op, count;
+    } rows[RIN_N_OPS] = {{0, 0, 0, 0}}, swap;
     double *seconds = rin_calloc((size_t)graph->n_nodes, sizeof *seconds, error), sum = 0;
     if (!seconds) return RIN_ERR_MEMORY;
     rin_program_profile(program, &(rin_step){.gradient_scale = 1, .learning_rate = 1e-3}, 3, seconds);
@@ -80,8 +84,8 @@ static rin_status profile(rin_program *program, char **text, rin_error *error) {
     rin_text t = {0};
     rin_text_add(&t, "%-18s %6s %10s %7s %10s\n", "op", "nodes", "ms", "share", "GFLOP/s");
     for (int i = 0; i < RIN_N_OPS && rows[i].count; i++) {
-        rin_text_add(&t, "%-18s %6d %10.3f %6.1f%% %10.1f\n", rin_op(rows[i].op)->name, rows[i].count, 1e3 * rows[i].seconds,
-                     100 * rows[i].seconds / sum, rows[i].flops / rows[i].seconds * 1e-9);
+        rin_text_add(&t, "%-18s %6d %10.3f %6.1f%% %10.1f\n", rin_op(rows[i].op)->name, rows[i].count,
+                     1e3 * rows[i].seconds, 100 * rows[i].seconds / sum, rows[i].flops / rows[i].seconds * 1e-9);
     }
     rin_text_add(&t, "%-18s %6d %10.3f\n", "all", graph->n_nodes, 1e3 * sum);
     return rin_text_take(&t, text, error);
@@ -129,7 +133,8 @@ static rin_status bench_forward(bench *b, rin_error *error) {
     if (status == RIN_OK) status = rin_program_create(graph, b->weights, &bound, &program, error);
     for (size_t i = 0; i < RIN_COUNT(inputs) && status == RIN_OK; i++) status = fill(program, inputs[i], false, error);
     if (status == RIN_OK) status = fill(program, "labels", true, error);
-    if (status == RIN_OK) time_runs(b, program, 2 * b->options->steps, &b->result->forward_min, &b->result->forward_median);
+    if (status == RIN_OK)
+        time_runs(b, program, 2 * b->options->steps, &b->result->forward_min, &b->result->forward_median);
     rin_program_free(program);
     return status;
 }
@@ -139,7 +144,8 @@ static rin_status bench_product(bench *b, rin_error *error) {
     enum { SIDE = 2048, RUNS = 5 };
     rin_graph *graph = rin_graph_create(error);
     if (!graph) return RIN_ERR_MEMORY;
-    rin_value x = rin_graph_input(graph, "x", RIN_SHAPE(SIDE, SIDE)), w = rin_graph_input(graph, "weight", RIN_SHAPE(SIDE, SIDE));
+    rin_value x = rin_graph_input(graph, "x", RIN_SHAPE(SIDE, SIDE)),
+              w = rin_graph_input(graph, "weight", RIN_SHAPE(SIDE, SIDE));
     rin_graph_output(graph, "y", rin_op_linear(graph, x, w, 0, 0, (rin_linear_attr){0}));
     rin_weights *none = NULL;
     rin_program *program = NULL;
@@ -159,18 +165,22 @@ static rin_status bench_product(bench *b, rin_error *error) {
     return status;
 }
 
-rin_status rin_bench(const rin_config *config, const rin_bench_options *options, rin_bench_result *result, rin_error *error) {
+rin_status rin_bench(const rin_config *config, const rin_bench_options *options, rin_bench_result *result,
+                     rin_error *error) {
     enum { MOST_STEPS = 100000 };
     if (!config || !options || !result || options->batch < 1 || options->steps < 1 || options->steps > MOST_STEPS) {
-        return rin_error_set(error, RIN_ERR_ARG, "a benchmark wants a batch of at least 1 and 1 to %d steps", MOST_STEPS);
+        return rin_error_set(error, RIN_ERR_ARG, "a benchmark wants a batch of at least 1 and 1 to %d steps",
+                             MOST_STEPS);
     }
     *result = (rin_bench_result){0};
     bench b = {.config = config, .options = options, .result = result};
     rin_backend_options backend = {(int)config->train.threads};
     rin_status status = rin_config_validate(config, error);
-    if (status == RIN_OK) status = rin_backend_create(options->device ? options->device : "cpu", &backend, &b.backend, error);
+    if (status == RIN_OK)
+        status = rin_backend_create(options->device ? options->device : "cpu", &backend, &b.backend, error);
     if (status == RIN_OK) result->threads = b.backend->threads;
-    if (status == RIN_OK && !(b.seconds = rin_calloc((size_t)RIN_MAX(2 * options->steps, 5), sizeof *b.seconds, error))) status = RIN_ERR_MEMORY;
+    if (status == RIN_OK && !(b.seconds = rin_calloc((size_t)RIN_MAX(2 * options->steps, 5), sizeof *b.seconds, error)))
+        status = RIN_ERR_MEMORY;
     if (status == RIN_OK && !options->gemm_only) status = bench_train(&b, error);
     if (status == RIN_OK && !options->gemm_only) status = bench_forward(&b, error);
     if (status == RIN_OK) status = bench_product(&b, error);

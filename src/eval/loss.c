@@ -63,10 +63,12 @@ static rin_status prepare(evaluation *e, const char *data, int64_t limit, rin_er
     rin_shape shape = rin_model_video_shape(m, 1);
     e->per_image = rin_shape_count(&shape);
     e->classes = m->num_classes;
-    if (m->seq_len > 1) return rin_error_set(error, RIN_ERR_UNSUPPORTED, "eval loss reads images, this model makes video");
+    if (m->seq_len > 1)
+        return rin_error_set(error, RIN_ERR_UNSUPPORTED, "eval loss reads images, this model makes video");
     rin_status status = rin_dataset_open(data, NULL, log, &e->dataset, error);
     if (status == RIN_OK && e->classes && (int64_t)rin_dataset_n_classes(e->dataset) > e->classes) {
-        status = rin_error_set(error, RIN_ERR_ARG, "'%s' has %zu classes, the model %lld", data, rin_dataset_n_classes(e->dataset), (long long)e->classes);
+        status = rin_error_set(error, RIN_ERR_ARG, "'%s' has %zu classes, the model %lld", data,
+                               rin_dataset_n_classes(e->dataset), (long long)e->classes);
     }
     if (status == RIN_OK) status = choose_items(e, limit, error);
     if (status != RIN_OK) return status;
@@ -98,12 +100,14 @@ static rin_status load_batch(evaluation *e, int64_t first, int64_t n, rin_error 
                                   e->images + i * e->per_image, error);
     }
     if (status == RIN_OK) status = rin_program_write(e->program, "images", e->images, n * e->per_image, error);
-    if (status == RIN_OK && e->classes) status = rin_program_write(e->program, "labels", e->one_hot, n * e->classes, error);
+    if (status == RIN_OK && e->classes)
+        status = rin_program_write(e->program, "labels", e->one_hot, n * e->classes, error);
     return status;
 }
 
 /* The same images and the same noise at every time: differences between times are not noise. */
-static rin_status run_batch(evaluation *e, int64_t first, int64_t n, uint64_t seed, double time, double *sum, rin_error *error) {
+static rin_status run_batch(evaluation *e, int64_t first, int64_t n, uint64_t seed, double time, double *sum,
+                            rin_error *error) {
     float loss = 0;
     for (int64_t i = 0; i < n; i++) e->times[i] = (float)time;
     rin_status status = rin_program_write(e->program, "t", e->times, n, error);
@@ -113,16 +117,21 @@ static rin_status run_batch(evaluation *e, int64_t first, int64_t n, uint64_t se
     *sum += (double)loss * (double)n;
     e->done += n;
     double seconds = rin_clock_seconds() - e->started;
-    rin_progress progress = {.doing = "evaluate", .done = e->done, .total = e->total, .seconds = seconds,
+    rin_progress progress = {.doing = "evaluate",
+                             .done = e->done,
+                             .total = e->total,
+                             .seconds = seconds,
                              .eta = seconds / (double)e->done * (double)(e->total - e->done),
                              .images_per_second = (double)e->done / RIN_MAX(seconds, 1e-9)};
     if (status == RIN_OK && e->listener.on_progress && !e->listener.on_progress(e->listener.user, &progress)) {
-        return rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %lld of %lld images", (long long)e->done, (long long)e->total);
+        return rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %lld of %lld images", (long long)e->done,
+                             (long long)e->total);
     }
     return status;
 }
 
-static rin_status run(evaluation *e, const double *times, int n_times, uint64_t seed, double *losses, rin_error *error) {
+static rin_status run(evaluation *e, const double *times, int n_times, uint64_t seed, double *losses,
+                      rin_error *error) {
     rin_status status = RIN_OK;
     int64_t bound = 0;
     for (int64_t first = 0; first < e->n && status == RIN_OK; first += BATCH) {
@@ -130,22 +139,25 @@ static rin_status run(evaluation *e, const double *times, int n_times, uint64_t 
         if (n != bound) status = create_program(e, n, error);
         bound = n;
         if (status == RIN_OK) status = load_batch(e, first, n, error);
-        for (int t = 0; t < n_times && status == RIN_OK; t++) status = run_batch(e, first, n, seed, times[t], &losses[t], error);
+        for (int t = 0; t < n_times && status == RIN_OK; t++)
+            status = run_batch(e, first, n, seed, times[t], &losses[t], error);
     }
     for (int t = 0; t < n_times; t++) losses[t] /= (double)RIN_MAX(e->n, 1);
     return status;
 }
 
-rin_status rin_eval_loss(rin_model *model, const char *data, const double *times, int n_times, int64_t limit, uint64_t seed,
-                         rin_listener listener, double *losses, int64_t *n_images, rin_error *error) {
+rin_status rin_eval_loss(rin_model *model, const char *data, const double *times, int n_times, int64_t limit,
+                         uint64_t seed, rin_listener listener, double *losses, int64_t *n_images, rin_error *error) {
     if (!model || !data || !times || !losses || n_times < 1) {
         return rin_error_set(error, RIN_ERR_ARG, "rin_eval_loss wants a model, data and at least one time");
     }
     for (int i = 0; i < n_times; i++) {
         losses[i] = 0;
-        if (!(times[i] >= 0 && times[i] <= 1)) return rin_error_set(error, RIN_ERR_ARG, "time %g: allowed are 0 to 1", times[i]);
+        if (!(times[i] >= 0 && times[i] <= 1))
+            return rin_error_set(error, RIN_ERR_ARG, "time %g: allowed are 0 to 1", times[i]);
     }
-    evaluation e = {.model = model, .config = *rin_model_config(model), .listener = listener, .started = rin_clock_seconds()};
+    evaluation e = {
+        .model = model, .config = *rin_model_config(model), .listener = listener, .started = rin_clock_seconds()};
     rin_status status = prepare(&e, data, limit, error);
     e.total = e.n * n_times;
     if (status == RIN_OK) status = run(&e, times, n_times, seed, losses, error);

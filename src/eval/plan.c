@@ -6,7 +6,8 @@
 #include "compile/compile.h"
 
 typedef struct needs {
-    int64_t parameters, weights, gradients, optimiser, ema, activations, constants; /* the first a count, others bytes */
+    int64_t parameters, weights, gradients, optimiser, ema, activations,
+        constants; /* the first a count, others bytes */
     double flops_forward, flops_step;
 } needs;
 
@@ -40,8 +41,9 @@ static void print_lines(const rin_config *config, const needs *n, rin_text *text
     rin_text_add(text, "parameters        %15lld\n", (long long)n->parameters);
     rin_text_add(text, "forward           %15.2f GFLOP an image\n",
                  n->flops_forward * 1e-9 * (double)config->train.accumulate / (double)config->train.batch);
-    rin_text_add(text, "training step     %15.2f GFLOP, batch %lld in %lld part%s\n", n->flops_step * 1e-9, (long long)config->train.batch,
-                 (long long)config->train.accumulate, config->train.accumulate == 1 ? "" : "s");
+    rin_text_add(text, "training step     %15.2f GFLOP, batch %lld in %lld part%s\n", n->flops_step * 1e-9,
+                 (long long)config->train.batch, (long long)config->train.accumulate,
+                 config->train.accumulate == 1 ? "" : "s");
     rin_text_add(text, "weights           %15.1f MiB\n", (double)n->weights / mib);
     rin_text_add(text, "gradients         %15.1f MiB\n", (double)n->gradients / mib);
     rin_text_add(text, "optimiser         %15.1f MiB\n", (double)n->optimiser / mib);
@@ -52,15 +54,18 @@ static void print_lines(const rin_config *config, const needs *n, rin_text *text
 }
 
 static void print_json(const rin_config *config, const needs *n, rin_text *text) {
-    rin_text_add(text,
-                 "{\"parameters\": %lld, \"batch\": %lld, \"flops_forward\": %.0f, \"flops_step\": %.0f, \"bytes\": {\"weights\": %lld, "
-                 "\"gradients\": %lld, \"optimiser\": %lld, \"ema\": %lld, \"activations\": %lld, \"constants\": %lld}}",
-                 (long long)n->parameters, (long long)config->train.batch, n->flops_forward, n->flops_step, (long long)n->weights,
-                 (long long)n->gradients, (long long)n->optimiser, (long long)n->ema, (long long)n->activations, (long long)n->constants);
+    rin_text_add(
+        text,
+        "{\"parameters\": %lld, \"batch\": %lld, \"flops_forward\": %.0f, \"flops_step\": %.0f, \"bytes\": {\"weights\": %lld, "
+        "\"gradients\": %lld, \"optimiser\": %lld, \"ema\": %lld, \"activations\": %lld, \"constants\": %lld}}",
+        (long long)n->parameters, (long long)config->train.batch, n->flops_forward, n->flops_step,
+        (long long)n->weights, (long long)n->gradients, (long long)n->optimiser, (long long)n->ema,
+        (long long)n->activations, (long long)n->constants);
 }
 
 rin_status rin_plan_describe(const rin_config *config, bool json, bool list, char **text, rin_error *error) {
-    if (!config || !text) return rin_error_set(error, RIN_ERR_ARG, "rin_plan_describe: config and text must not be NULL");
+    if (!config || !text)
+        return rin_error_set(error, RIN_ERR_ARG, "rin_plan_describe: config and text must not be NULL");
     *text = NULL;
     needs n = {0};
     rin_graph *graph = NULL;

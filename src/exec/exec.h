@@ -15,7 +15,14 @@ typedef struct rin_tensor {
     int64_t offset, count; /* elements in each arena */
 } rin_tensor;
 
-typedef enum rin_arena { RIN_ARENA_WEIGHTS, RIN_ARENA_EMA, RIN_ARENA_M, RIN_ARENA_V, RIN_ARENA_GRADIENTS, RIN_N_ARENAS } rin_arena;
+typedef enum rin_arena {
+    RIN_ARENA_WEIGHTS,
+    RIN_ARENA_EMA,
+    RIN_ARENA_M,
+    RIN_ARENA_V,
+    RIN_ARENA_GRADIENTS,
+    RIN_N_ARENAS
+} rin_arena;
 
 typedef struct rin_weights {
     rin_backend *backend; /* borrowed */
@@ -56,8 +63,10 @@ const rin_plan *rin_program_plan(const rin_program *program);
 size_t rin_program_scratch_bytes(const rin_program *program);
 
 /* Writes an input, reads an input or output, by name; n must be its number of elements. */
-rin_status rin_program_write(rin_program *program, const char *name, const float *values, int64_t n, rin_error *error) RIN_CHECKED;
-rin_status rin_program_read(const rin_program *program, const char *name, float *values, int64_t n, rin_error *error) RIN_CHECKED;
+rin_status rin_program_write(rin_program *program, const char *name, const float *values, int64_t n,
+                             rin_error *error) RIN_CHECKED;
+rin_status rin_program_read(const rin_program *program, const char *name, float *values, int64_t n,
+                            rin_error *error) RIN_CHECKED;
 /* Does the program have a value of that name? */
 bool rin_program_has(const rin_program *program, const char *name);
 

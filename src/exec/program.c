@@ -44,7 +44,8 @@ static void *address(const rin_program *program, rin_value value) {
 
 static rin_status bind_node(rin_program *program, const rin_node *node, rin_task *task, rin_error *error) {
     const rin_graph *graph = program->graph;
-    *task = (rin_task){.node = node, .accumulate = node->accumulate, .arenas = &program->arenas, .step = &program->step};
+    *task = (rin_task){
+        .node = node, .accumulate = node->accumulate, .arenas = &program->arenas, .step = &program->step};
     bool missing = false;
     for (int i = 0; i < node->n_inputs; i++) {
         task->in[i] = address(program, node->inputs[i]);
@@ -93,7 +94,8 @@ static rin_status bind_all(rin_program *program, rin_error *error) {
     }
     if (program->update_at < 0) program->update_at = program->n_tasks;
     rin_status status = rin_backend_prepare(backend, program->once, program->n_once, &program->scratch_bytes, error);
-    if (status == RIN_OK) status = rin_backend_prepare(backend, program->tasks, program->n_tasks, &program->scratch_bytes, error);
+    if (status == RIN_OK)
+        status = rin_backend_prepare(backend, program->tasks, program->n_tasks, &program->scratch_bytes, error);
     if (status != RIN_OK) return status;
     int64_t elements = (int64_t)(program->scratch_bytes / backend->table->element_size + 1);
     status = rin_backend_alloc(backend, elements, &program->scratch, error);
@@ -114,9 +116,13 @@ rin_status rin_program_create(rin_graph *graph, rin_weights *weights, const rin_
     program->graph = graph;
     program->weights = weights;
     if (options) program->options = *options;
-    program->arenas = (rin_arenas){weights->segments, weights->n_tensors, weights->count,
-                                   weights->arenas[RIN_ARENA_WEIGHTS], weights->arenas[RIN_ARENA_GRADIENTS],
-                                   weights->arenas[RIN_ARENA_M], weights->arenas[RIN_ARENA_V],
+    program->arenas = (rin_arenas){weights->segments,
+                                   weights->n_tensors,
+                                   weights->count,
+                                   weights->arenas[RIN_ARENA_WEIGHTS],
+                                   weights->arenas[RIN_ARENA_GRADIENTS],
+                                   weights->arenas[RIN_ARENA_M],
+                                   weights->arenas[RIN_ARENA_V],
                                    weights->arenas[RIN_ARENA_EMA]};
     rin_status status = rin_graph_status(graph, error);
     if (status == RIN_OK) status = rin_plan_create(graph, program->options.no_reuse, &program->plan, error);
@@ -163,7 +169,8 @@ static rin_status find(const rin_program *program, const char *name, int64_t n, 
     if (!*value) return rin_error_set(error, RIN_ERR_ARG, "the program has no tensor '%s'", name);
     int64_t count = rin_shape_count(rin_graph_shape(program->graph, *value));
     if (count == n) return RIN_OK;
-    return rin_error_set(error, RIN_ERR_SHAPE, "tensor '%s' has %lld elements, not %lld", name, (long long)count, (long long)n);
+    return rin_error_set(error, RIN_ERR_SHAPE, "tensor '%s' has %lld elements, not %lld", name, (long long)count,
+                         (long long)n);
 }
 
 rin_status rin_program_write(rin_program *program, const char *name, const float *values, int64_t n, rin_error *error) {
@@ -196,7 +203,8 @@ static void poison(rin_program *program) {
         int64_t n = rin_shape_count(&program->graph->values[v].shape);
         size_t size = program->weights->backend->table->element_size;
         for (int64_t i = 0; i < n; i++) {
-            rin_backend_upload(program->weights->backend, (char *)address(program, (rin_value)v) + (size_t)i * size, &nan, 1);
+            rin_backend_upload(program->weights->backend, (char *)address(program, (rin_value)v) + (size_t)i * size,
+                               &nan, 1);
         }
     }
 }

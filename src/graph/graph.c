@@ -83,7 +83,8 @@ void rin_graph_enter(rin_graph *graph, const char *format, ...) {
     va_start(args, format);
     int added = vsnprintf(graph->scope + n + dot, room - (size_t)dot, format, args);
     va_end(args);
-    if (added < 0 || (size_t)(added + dot) >= room) (void)rin_graph_fail(graph, RIN_ERR_INTERNAL, "scope name too long");
+    if (added < 0 || (size_t)(added + dot) >= room)
+        (void)rin_graph_fail(graph, RIN_ERR_INTERNAL, "scope name too long");
 }
 
 void rin_graph_leave(rin_graph *graph) {

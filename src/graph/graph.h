@@ -15,8 +15,7 @@ typedef struct rin_shape {
 } rin_shape;
 
 /* RIN_SHAPE(B, N, D) */
-#define RIN_SHAPE(...) \
-    ((rin_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+#define RIN_SHAPE(...) ((rin_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
 
 int64_t rin_shape_count(const rin_shape *shape);              /* elements */
 int64_t rin_shape_last(const rin_shape *shape);               /* innermost dimension, 1 for a scalar */
@@ -60,13 +59,13 @@ typedef struct rin_value_info {
 enum { RIN_MAX_INPUTS = 8, RIN_MAX_OUTPUTS = 3, RIN_MAX_ATTR_BYTES = 96 };
 
 typedef struct rin_node {
-    int op;                           /* a row of op/op.def */
-    int n_inputs, n_outputs;          /* inputs may contain 0 for an absent one */
-    rin_value inputs[RIN_MAX_INPUTS]; /* read */
+    int op;                             /* a row of op/op.def */
+    int n_inputs, n_outputs;            /* inputs may contain 0 for an absent one */
+    rin_value inputs[RIN_MAX_INPUTS];   /* read */
     rin_value outputs[RIN_MAX_OUTPUTS]; /* written; 0 where nobody wants it */
-    uint32_t accumulate;              /* bit i: outputs[i] is added to, not set */
-    uint32_t stream;                  /* number of this node's random numbers; a gradient has its forward node's */
-    const char *scope;                /* name of the part of the model, owned by the graph */
+    uint32_t accumulate;                /* bit i: outputs[i] is added to, not set */
+    uint32_t stream;                    /* number of this node's random numbers; a gradient has its forward node's */
+    const char *scope;                  /* name of the part of the model, owned by the graph */
     _Alignas(8) unsigned char attr[RIN_MAX_ATTR_BYTES]; /* the op family's attributes, see op/op.h */
 } rin_node;
 

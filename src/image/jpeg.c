@@ -38,9 +38,13 @@ static void on_error(j_common_ptr common) {
 }
 
 static bool means_lost_pixels(int code) {
-    static const int codes[] = {JWRN_JPEG_EOF, JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC,
+    static const int codes[] = {
+        JWRN_JPEG_EOF,
+        JWRN_HIT_MARKER,
+        JWRN_HUFF_BAD_CODE,
+        JWRN_MUST_RESYNC,
 #if defined(D_ARITH_CODING_SUPPORTED)
-                                JWRN_ARITH_BAD_CODE,
+        JWRN_ARITH_BAD_CODE,
 #endif
     };
     for (size_t i = 0; i < RIN_COUNT(codes); i++) {

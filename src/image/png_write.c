@@ -84,8 +84,8 @@ static rin_status take_texts(png_job *job, const rin_png_text *texts, size_t n_t
     for (size_t i = 0; i < n_texts; i++) {
         if (!is_key(texts[i].key)) {
             return rin_error_set(job->error, RIN_ERR_ARG,
-                                 "the remark's key '%s' must be 1 to %d printable ASCII characters",
-                                 texts[i].key, MAX_KEY_CHARS);
+                                 "the remark's key '%s' must be 1 to %d printable ASCII characters", texts[i].key,
+                                 MAX_KEY_CHARS);
         }
         /* libpng takes these without const but only reads them. */
         job->texts[i].key = (char *)(uintptr_t)texts[i].key;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The three kinds of layer - read, process, write - are one pre-norm transformer layer; initial values are section 3's. */
+/* The three kinds of layer - read, process, write - are one pre-norm transformer layer; initial values are section 3's.
+ */
 #include <math.h>
 
 #include "model/model.h"
@@ -30,7 +31,8 @@ rin_value rin_linear(rin_net *net, const char *name, rin_value x, int64_t out_wi
 rin_value rin_layer_norm(rin_net *net, const char *name, rin_value x, double initial_weight) {
     int64_t width = width_of(net, x);
     rin_graph_enter(net->graph, "%s", name);
-    rin_value weight = rin_graph_param(net->graph, "weight", RIN_SHAPE(width), (rin_init){RIN_INIT_CONSTANT, initial_weight});
+    rin_value weight = rin_graph_param(net->graph, "weight", RIN_SHAPE(width),
+                                       (rin_init){RIN_INIT_CONSTANT, initial_weight});
     rin_value bias = rin_graph_param(net->graph, "bias", RIN_SHAPE(width), (rin_init){RIN_INIT_CONSTANT, 0});
     rin_value y = rin_op_layer_norm(net->graph, x, weight, bias);
     rin_graph_leave(net->graph);

@@ -37,7 +37,8 @@ rin_shape rin_model_tape_shape(const rin_config_model *model, int64_t batch);
  * latent_prev, tape_prev, and outputs out, latent, tape. frames are pixels in 0..1, scaled by b_scale in the graph;
  * x is standardised there when the configuration says so.
  */
-rin_status rin_model_forward_graph(const rin_config *config, int64_t batch, rin_graph **out, rin_error *error) RIN_CHECKED;
+rin_status rin_model_forward_graph(const rin_config *config, int64_t batch, rin_graph **out,
+                                   rin_error *error) RIN_CHECKED;
 
 /* ---- inside the room ---- */
 

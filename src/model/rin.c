@@ -79,7 +79,9 @@ static streams start_streams(rin_net *net, rin_net_inputs in) {
     int64_t cond_width = rin_model_cond_width(m);
     int64_t batch = rin_graph_shape(graph, in.x)->dim[0];
     rin_value time = rin_time_token(net, in.gamma, m->time_on_latent ? m->latent_dim : cond_width);
-    rin_value label = in.labels ? rin_linear(net, "cond_proj", in.labels, m->cond_on_latent ? m->latent_dim : cond_width) : 0;
+    rin_value label = in.labels
+                          ? rin_linear(net, "cond_proj", in.labels, m->cond_on_latent ? m->latent_dim : cond_width)
+                          : 0;
 
     rin_value on_latents[] = {rin_latent_positions(net, batch, m->latent_slots - rin_model_latent_tokens(m)),
                               m->time_on_latent ? time : 0, m->cond_on_latent ? label : 0};
@@ -140,7 +142,8 @@ rin_status rin_model_forward_graph(const rin_config *config, int64_t batch, rin_
     if (m->self_cond & RIN_SELF_COND_LATENT) {
         in.latent_prev = rin_graph_input(graph, "latent_prev", rin_model_latent_shape(m, batch));
     }
-    if (m->self_cond & RIN_SELF_COND_TAPE) in.tape_prev = rin_graph_input(graph, "tape_prev", rin_model_tape_shape(m, batch));
+    if (m->self_cond & RIN_SELF_COND_TAPE)
+        in.tape_prev = rin_graph_input(graph, "tape_prev", rin_model_tape_shape(m, batch));
     if (in.frames) in.frames = rin_op_rescale(graph, in.frames, 2 * b, -b);
     if (config->diffusion.normalize_noisy_input) in.x = rin_op_standardise(graph, in.x);
     rin_net_outputs net = rin_model_build(graph, m, false, in);

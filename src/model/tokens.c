@@ -6,8 +6,12 @@
 
 static rin_patch_attr patches(const rin_config_model *m, int64_t frames) {
     int64_t padding = (m->seq_stride - frames % m->seq_stride) % m->seq_stride;
-    return (rin_patch_attr){.frames = frames, .height = m->image_height, .width = m->image_width,
-                            .channels = m->image_channels, .stride = m->seq_stride, .size = m->patch_size,
+    return (rin_patch_attr){.frames = frames,
+                            .height = m->image_height,
+                            .width = m->image_width,
+                            .channels = m->image_channels,
+                            .stride = m->seq_stride,
+                            .size = m->patch_size,
                             .front = padding / 2};
 }
 
@@ -35,7 +39,8 @@ rin_value rin_read_out(rin_net *net, rin_value tape) {
 static rin_value learned_table(rin_net *net, const char *name, rin_pos_encoding encoding, int64_t rows, int64_t width) {
     char full[64];
     snprintf(full, sizeof full, "%s%s", name, encoding == RIN_POS_LEARNED ? "" : "_res");
-    rin_init init = encoding == RIN_POS_LEARNED ? (rin_init){RIN_INIT_TRUNCATED_NORMAL, 0.02} : (rin_init){RIN_INIT_CONSTANT, 0};
+    rin_init init = encoding == RIN_POS_LEARNED ? (rin_init){RIN_INIT_TRUNCATED_NORMAL, 0.02}
+                                                : (rin_init){RIN_INIT_CONSTANT, 0};
     return rin_graph_param(net->graph, full, RIN_SHAPE(rows, width), init);
 }
 
@@ -44,7 +49,8 @@ rin_value rin_latent_positions(rin_net *net, int64_t batch, int64_t slots) {
     rin_pos_encoding encoding = m->latent_pos_encoding;
     rin_sin_cos_attr fixed = {.rows = slots, .cols = 1, .repeat = 1, .scale = m->time_scaling};
     if (encoding == RIN_POS_LEARNED) {
-        return rin_op_expand(net->graph, learned_table(net, "latent_pos_emb", encoding, slots, m->latent_dim), batch, slots);
+        return rin_op_expand(net->graph, learned_table(net, "latent_pos_emb", encoding, slots, m->latent_dim), batch,
+                             slots);
     }
     rin_value z = rin_op_expand(net->graph, rin_op_sin_cos(net->graph, fixed, m->latent_dim), batch, slots);
     if (encoding == RIN_POS_SIN_COS) return z;

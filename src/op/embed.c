@@ -36,7 +36,8 @@ rin_value rin_op_time_encode(rin_graph *graph, rin_value gamma, double scale, in
 
 void rin_infer_time_encode(rin_graph *graph, const rin_node *node, rin_shape out[RIN_MAX_OUTPUTS]) {
     int64_t dim = RIN_ATTR(node, rin_sin_cos_attr)->dim;
-    (void)rin_expect(graph, node, rin_in(graph, node, 0)->rank == 1 && dim >= 2 && dim % 2 == 0, "wants gamma (B), even width");
+    (void)rin_expect(graph, node, rin_in(graph, node, 0)->rank == 1 && dim >= 2 && dim % 2 == 0,
+                     "wants gamma (B), even width");
     out[0] = RIN_SHAPE(rin_in(graph, node, 0)->dim[0], 1, dim);
 }
 

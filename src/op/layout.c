@@ -33,7 +33,8 @@ void rin_infer_add_table(rin_graph *graph, const rin_node *node, rin_shape out[R
     if (!rin_expect(graph, node, table->rank == 2, "wants table (R, D)")) return;
     if (x->rank) {
         (void)rin_expect(graph, node, x->rank == 3 && x->dim[2] == table->dim[1], "wants x (B, n, D)");
-        (void)rin_expect(graph, node, table->dim[0] == 1 || attr->start + x->dim[1] <= table->dim[0], "table too short");
+        (void)rin_expect(graph, node, table->dim[0] == 1 || attr->start + x->dim[1] <= table->dim[0],
+                         "table too short");
         out[0] = *x;
     } else {
         (void)rin_expect(graph, node, table->dim[0] == 1 || attr->count <= table->dim[0], "table too short");

@@ -14,7 +14,8 @@ void rin_infer_linear(rin_graph *graph, const rin_node *node, rin_shape out[RIN_
                     "wants x (..., in) and weight (out, in)")) {
         return;
     }
-    (void)rin_expect(graph, node, !bias->rank || (bias->rank == 1 && bias->dim[0] == weight->dim[0]), "wants bias (out)");
+    (void)rin_expect(graph, node, !bias->rank || (bias->rank == 1 && bias->dim[0] == weight->dim[0]),
+                     "wants bias (out)");
     out[0] = *x;
     out[0].dim[x->rank - 1] = weight->dim[0];
     if (attr->act != RIN_ACT_NONE) out[1] = out[0];
@@ -28,7 +29,8 @@ void rin_gradient_linear(rin_backward *backward, const rin_node *node) {
     rin_value dy = backward->gradient_of(backward, node->outputs[0]), dz = dy;
     if (attr->act != RIN_ACT_NONE || attr->drop > 0 || attr->path > 0) {
         rin_node scale = rin_op_gradient_node(RIN_OP_linear_dz, node, (rin_value[]){dy, node->outputs[1]}, 2);
-        scale.outputs[0] = dz = rin_graph_value(backward->graph, RIN_VALUE_LOCAL, *rin_graph_shape(backward->graph, dy));
+        scale.outputs[0] = dz = rin_graph_value(backward->graph, RIN_VALUE_LOCAL,
+                                                *rin_graph_shape(backward->graph, dy));
         rin_graph_append(backward->graph, &scale);
     }
     rin_node dw = rin_op_gradient_node(RIN_OP_linear_dw, node, (rin_value[]){dz, x}, 2);

@@ -11,7 +11,8 @@ void rin_infer_loss(rin_graph *graph, const rin_node *node, rin_shape out[RIN_MA
     const rin_shape *gamma = rin_in(graph, node, 3);
     (void)rin_expect_same(graph, node, 0, 1);
     (void)rin_expect_same(graph, node, 0, 2);
-    (void)rin_expect(graph, node, gamma->rank == 1 && gamma->dim[0] == rin_in(graph, node, 0)->dim[0], "wants gamma (B)");
+    (void)rin_expect(graph, node, gamma->rank == 1 && gamma->dim[0] == rin_in(graph, node, 0)->dim[0],
+                     "wants gamma (B)");
     out[0] = RIN_SHAPE(1);
 }
 

@@ -15,15 +15,18 @@ const rin_op_info *rin_op(int op) {
     return op >= 0 && op < RIN_N_OPS ? &table[op] : NULL;
 }
 
-rin_value rin_op_add(rin_graph *graph, int op, const rin_value *inputs, int n_inputs, const void *attr, size_t attr_bytes) {
+rin_value rin_op_add(rin_graph *graph, int op, const rin_value *inputs, int n_inputs, const void *attr,
+                     size_t attr_bytes) {
     if (graph->error.code != RIN_OK) return 0;
     const rin_op_info *info = rin_op(op);
     rin_node node = {.op = op, .n_inputs = n_inputs, .n_outputs = info->n_outputs};
     if (n_inputs < info->least_inputs || n_inputs > info->most_inputs || attr_bytes > sizeof node.attr) {
-        return rin_graph_fail(graph, RIN_ERR_INTERNAL, "%s: %d inputs, %zu attribute bytes", info->name, n_inputs, attr_bytes);
+        return rin_graph_fail(graph, RIN_ERR_INTERNAL, "%s: %d inputs, %zu attribute bytes", info->name, n_inputs,
+                              attr_bytes);
     }
     for (int i = 0; i < n_inputs; i++) {
-        if (i < info->least_inputs && !inputs[i]) return rin_graph_fail(graph, RIN_ERR_INTERNAL, "%s: no input %d", info->name, i);
+        if (i < info->least_inputs && !inputs[i])
+            return rin_graph_fail(graph, RIN_ERR_INTERNAL, "%s: no input %d", info->name, i);
         node.inputs[i] = inputs[i];
     }
     if (attr_bytes) memcpy(node.attr, attr, attr_bytes);
@@ -32,7 +35,8 @@ rin_value rin_op_add(rin_graph *graph, int op, const rin_value *inputs, int n_in
     if (graph->error.code != RIN_OK) return 0;
     bool once = op == RIN_OP_zeros || op == RIN_OP_sin_cos;
     for (int i = 0; i < info->n_outputs; i++) {
-        if (shapes[i].rank) node.outputs[i] = rin_graph_value(graph, once ? RIN_VALUE_CONST : RIN_VALUE_LOCAL, shapes[i]);
+        if (shapes[i].rank)
+            node.outputs[i] = rin_graph_value(graph, once ? RIN_VALUE_CONST : RIN_VALUE_LOCAL, shapes[i]);
     }
     rin_graph_append(graph, &node);
     return node.outputs[0];

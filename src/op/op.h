@@ -58,7 +58,7 @@ typedef struct rin_rescale_attr {
 } rin_rescale_attr;
 
 typedef struct rin_mask_attr {
-    double rate; /* with u: example i is kept iff u_i > 1 - rate; without: the first floor(rate * batch) are kept */
+    double rate;   /* with u: example i is kept iff u_i > 1 - rate; without: the first floor(rate * batch) are kept */
     int64_t batch; /* examples of the whole step, all accumulation parts together */
 } rin_mask_attr;
 
@@ -98,16 +98,17 @@ const rin_op_info *rin_op(int op);
 bool rin_op_has_gradient(int op);
 
 /* Adds a node whose outputs are new local values; returns the first output. attr may be NULL. */
-rin_value rin_op_add(rin_graph *graph, int op, const rin_value *inputs, int n_inputs, const void *attr, size_t attr_bytes);
+rin_value rin_op_add(rin_graph *graph, int op, const rin_value *inputs, int n_inputs, const void *attr,
+                     size_t attr_bytes);
 
 /* ---- the gradient engine's offer to gradient rules (implemented in compile/autodiff.c) ---- */
 
 typedef struct rin_backward {
     rin_graph *graph;
     void *state;
-    rin_value (*gradient_of)(struct rin_backward *, rin_value value);            /* 0: nothing arrives there */
-    bool (*wants)(struct rin_backward *, rin_value value);                       /* is a gradient of value needed? */
-    void (*pass)(struct rin_backward *, rin_value value, rin_value gradient);    /* gradient is value's gradient */
+    rin_value (*gradient_of)(struct rin_backward *, rin_value value);         /* 0: nothing arrives there */
+    bool (*wants)(struct rin_backward *, rin_value value);                    /* is a gradient of value needed? */
+    void (*pass)(struct rin_backward *, rin_value value, rin_value gradient); /* gradient is value's gradient */
     /* Adds a node whose output i is (part of) the gradient of targets[i] (0: not wanted). */
     void (*emit)(struct rin_backward *, const rin_node *node, const rin_value *targets);
 } rin_backward;
@@ -117,8 +118,9 @@ rin_node rin_op_gradient_node(int op, const rin_node *forward, const rin_value *
 
 /* ---- builders; every one returns its first output and is sticky about errors ---- */
 
-/* y = residual + path(drop(act(x W^T + bias))). x (..., in), weight (out, in), bias (out) or 0, residual (..., out) or 0.
- * Output 1, (..., out), is x W^T + bias before act, made when act is not NONE. Drop-path is per example (dimension 0). */
+/* y = residual + path(drop(act(x W^T + bias))). x (..., in), weight (out, in), bias (out) or 0, residual (..., out) or
+ * 0. Output 1, (..., out), is x W^T + bias before act, made when act is not NONE. Drop-path is per example (dimension
+ * 0). */
 rin_value rin_op_linear(rin_graph *graph, rin_value x, rin_value weight, rin_value bias, rin_value residual,
                         rin_linear_attr attr);
 
@@ -126,7 +128,8 @@ rin_value rin_op_linear(rin_graph *graph, rin_value x, rin_value weight, rin_val
  * Output 1 (B, H, M): log of the sum of exponentials of each row. */
 rin_value rin_op_attention(rin_graph *graph, rin_value q, rin_value k, rin_value v, rin_attention_attr attr);
 
-/* Over the last dimension, eps 1e-6 inside the root. x (..., D), weight (D), bias (D). Output 1 (rows, 2): mean, 1/std. */
+/* Over the last dimension, eps 1e-6 inside the root. x (..., D), weight (D), bias (D). Output 1 (rows, 2): mean, 1/std.
+ */
 rin_value rin_op_layer_norm(rin_graph *graph, rin_value x, rin_value weight, rin_value bias);
 #define RIN_LAYER_NORM_EPS 1e-6
 
@@ -143,7 +146,8 @@ rin_value rin_op_concat(rin_graph *graph, const rin_value *parts, int n_parts);
 /* Rows start .. start + count of dimension 1. (B, n, D) -> (B, count, D). Returns x when that is all of it. */
 rin_value rin_op_slice(rin_graph *graph, rin_value x, int64_t start, int64_t count);
 
-/* (B, F, H, W, Ch) -> (B, ceil(F/s) H/p W/p, s p p Ch): tokens in (time, row, column) order, numbers in (t, h, w, channel). */
+/* (B, F, H, W, Ch) -> (B, ceil(F/s) H/p W/p, s p p Ch): tokens in (time, row, column) order, numbers in (t, h, w,
+ * channel). */
 rin_value rin_op_patch(rin_graph *graph, rin_value video, rin_patch_attr attr);
 /* Back again, dropping padded frames; the padding is `front` frames before and the rest after. */
 rin_value rin_op_unpatch(rin_graph *graph, rin_value tokens, rin_patch_attr attr);
@@ -175,7 +179,8 @@ rin_value rin_op_mask_hidden(rin_graph *graph, rin_value hidden, rin_value u, ri
 rin_value rin_op_loss(rin_graph *graph, rin_value output, rin_value x_t, rin_value target, rin_value gamma,
                       rin_loss_attr attr);
 
-/* Global 2-norm of all parameter gradients -> (1); then the optimiser's step and the EMA, skipped when it is not finite. */
+/* Global 2-norm of all parameter gradients -> (1); then the optimiser's step and the EMA, skipped when it is not
+ * finite. */
 rin_value rin_op_grad_norm(rin_graph *graph);
 void rin_op_update(rin_graph *graph, rin_value grad_norm, rin_update_attr attr);
 

@@ -34,7 +34,8 @@ static rin_status check_classes(const rin_model *model, int64_t count, const int
     int64_t n = rin_model_class_count(model);
     for (int64_t i = 0; classes && i < count; i++) {
         if (classes[i] >= -1 && classes[i] < n) continue;
-        return rin_error_set(error, RIN_ERR_ARG, "class %lld: this model has %lld classes, numbered from 0", (long long)classes[i], (long long)n);
+        return rin_error_set(error, RIN_ERR_ARG, "class %lld: this model has %lld classes, numbered from 0",
+                             (long long)classes[i], (long long)n);
     }
     return RIN_OK;
 }
@@ -43,7 +44,9 @@ rin_status rin_generator_create(rin_model *model, const rin_config *config, int6
                                 uint64_t seed, rin_generator **out, rin_error *error) {
     if (out) *out = NULL;
     if (!model || !config || !out || count < 1 || count > 1000000000) {
-        return rin_error_set(error, RIN_ERR_ARG, "rin_generator_create: count = %lld; it wants a model and at least one picture", (long long)count);
+        return rin_error_set(error, RIN_ERR_ARG,
+                             "rin_generator_create: count = %lld; it wants a model and at least one picture",
+                             (long long)count);
     }
     rin_config own = *rin_model_config(model);
     own.sample = config->sample;
@@ -91,7 +94,8 @@ static void draw_noise(rin_generator *g, uint64_t step) {
     for (int64_t b = 0; b < g->sampling->batch; b++) {
         uint64_t picture = (uint64_t)RIN_MIN(g->first + b, g->count - 1);
         rin_random_key key = {g->seed + picture * 0x9E3779B97F4A7C15u, step, STREAM_NOISE};
-        for (int64_t i = 0; i < g->per_picture; i++) g->noise[b * g->per_picture + i] = rin_random_normal(key, (uint64_t)i);
+        for (int64_t i = 0; i < g->per_picture; i++)
+            g->noise[b * g->per_picture + i] = rin_random_normal(key, (uint64_t)i);
     }
 }
 
@@ -135,7 +139,8 @@ static void fill_progress(const rin_generator *g, rin_progress *progress) {
 }
 
 rin_status rin_generator_step(rin_generator *g, rin_progress *progress, rin_error *error) {
-    if (rin_generator_is_done(g)) return rin_error_set(error, RIN_ERR_ARG, "all %lld pictures are made", (long long)g->count);
+    if (rin_generator_is_done(g))
+        return rin_error_set(error, RIN_ERR_ARG, "all %lld pictures are made", (long long)g->count);
     rin_status status = RIN_OK;
     if (g->sampling->step == 0) status = start_batch(g, error);
     if (rin_sampler_find(g->options.sampler)->needs_noise) draw_noise(g, (uint64_t)g->sampling->step + 1);
@@ -157,7 +162,8 @@ rin_status rin_generator_run(rin_generator *g, rin_listener listener, rin_error 
         rin_status status = rin_generator_step(g, &progress, error);
         if (status != RIN_OK) return status;
         if (listener.on_progress && !listener.on_progress(listener.user, &progress)) {
-            return rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %lld of %lld evaluations", (long long)progress.done, (long long)progress.total);
+            return rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %lld of %lld evaluations",
+                                 (long long)progress.done, (long long)progress.total);
         }
     }
     return RIN_OK;
@@ -174,14 +180,17 @@ const uint8_t *rin_generator_pixels(const rin_generator *g, int64_t i) {
     return i >= 0 && i < g->count ? g->pixels + i * g->per_picture : NULL;
 }
 
-static rin_status write_png(const rin_generator *g, const char *path, const uint8_t *pixels, int width, int height, rin_error *error) {
+static rin_status write_png(const rin_generator *g, const char *path, const uint8_t *pixels, int width, int height,
+                            rin_error *error) {
     int w, h, channels;
     char seed[32], steps[32], guidance[32];
     rin_generator_size(g, &w, &h, &channels);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)g->seed);
     snprintf(steps, sizeof steps, "%lld", (long long)g->options.steps);
     snprintf(guidance, sizeof guidance, "%g", g->options.guidance);
-    const rin_png_text texts[] = {{"seed", seed}, {"sampler", rin_sampler_find(g->options.sampler)->name}, {"steps", steps},
+    const rin_png_text texts[] = {{"seed", seed},
+                                  {"sampler", rin_sampler_find(g->options.sampler)->name},
+                                  {"steps", steps},
                                   {"guidance", guidance}};
     return rin_image_write_png(path, pixels, width, height, channels, texts, RIN_COUNT(texts), error);
 }
@@ -203,7 +212,8 @@ rin_status rin_generator_write_grid(const rin_generator *g, int columns, const c
     int64_t down = (g->count + across - 1) / across;
     int64_t w = across * (width + GAP) + GAP, h = down * (height + GAP) + GAP;
     if (w > MOST_SIDE || h > MOST_SIDE) {
-        return rin_error_set(error, RIN_ERR_ARG, "a grid of %lld x %lld pictures is too large for one file: save each picture instead",
+        return rin_error_set(error, RIN_ERR_ARG,
+                             "a grid of %lld x %lld pictures is too large for one file: save each picture instead",
                              (long long)across, (long long)down);
     }
     uint8_t *sheet = rin_calloc((size_t)(w * h), (size_t)channels, error);
@@ -212,7 +222,8 @@ rin_status rin_generator_write_grid(const rin_generator *g, int columns, const c
     for (int64_t i = 0; i < g->count; i++) {
         int64_t x = i % across * (width + GAP) + GAP, y = i / across * (height + GAP) + GAP;
         for (int64_t row = 0; row < height; row++) {
-            memcpy(sheet + ((y + row) * w + x) * channels, rin_generator_pixels(g, i) + row * width * channels, (size_t)width * (size_t)channels);
+            memcpy(sheet + ((y + row) * w + x) * channels, rin_generator_pixels(g, i) + row * width * channels,
+                   (size_t)width * (size_t)channels);
         }
     }
     rin_status status = write_png(g, path, sheet, (int)w, (int)h, error);

@@ -13,8 +13,10 @@ static rin_status find_file(const char *path, char **file, rin_error *error) {
     if (!*file) return RIN_ERR_MEMORY;
     if (rin_path_exists(*file)) return RIN_OK;
     rin_status status = rin_path_is_dir(path)
-                            ? rin_error_set(error, RIN_ERR_IO, "'%s' has no model.safetensors yet: train it to its first checkpoint", path)
-                            : rin_error_set(error, RIN_ERR_IO, "no model at '%s': give a run's folder or a .safetensors file", path);
+                            ? rin_error_set(error, RIN_ERR_IO,
+                                            "'%s' has no model.safetensors yet: train it to its first checkpoint", path)
+                            : rin_error_set(error, RIN_ERR_IO,
+                                            "no model at '%s': give a run's folder or a .safetensors file", path);
     rin_free(*file);
     *file = NULL;
     return status;
@@ -88,7 +90,8 @@ static int64_t count_parameters(const rin_safetensors *file) {
     return n;
 }
 
-static rin_status describe_as_json(const char *path, const rin_description *d, const rin_safetensors *file, char **text, rin_error *error) {
+static rin_status describe_as_json(const char *path, const rin_description *d, const rin_safetensors *file, char **text,
+                                   rin_error *error) {
     char *model = NULL, *diffusion = NULL;
     rin_status status = rin_config_format_json(&d->config, "model", &model, error);
     if (status == RIN_OK) status = rin_config_format_json(&d->config, "diffusion", &diffusion, error);
@@ -97,7 +100,8 @@ static rin_status describe_as_json(const char *path, const rin_description *d, c
         bool ok = root && classes && cJSON_AddStringToObject(root, "file", path) &&
                   cJSON_AddNumberToObject(root, "parameters", (double)count_parameters(file)) &&
                   cJSON_AddNumberToObject(root, "steps", (double)d->steps);
-        for (int64_t i = 0; i < d->n_classes && ok; i++) ok = cJSON_AddItemToArray(classes, cJSON_CreateString(d->classes[i]));
+        for (int64_t i = 0; i < d->n_classes && ok; i++)
+            ok = cJSON_AddItemToArray(classes, cJSON_CreateString(d->classes[i]));
         ok = ok && cJSON_AddItemToObject(root, "classes", classes) && cJSON_AddRawToObject(root, "model", model) &&
              cJSON_AddRawToObject(root, "diffusion", diffusion);
         char *printed = ok ? cJSON_PrintUnformatted(root) : NULL;
@@ -111,20 +115,27 @@ static rin_status describe_as_json(const char *path, const rin_description *d, c
     return status;
 }
 
-static rin_status describe_as_lines(const char *path, const rin_description *d, const rin_safetensors *file, char **text, rin_error *error) {
+static rin_status describe_as_lines(const char *path, const rin_description *d, const rin_safetensors *file,
+                                    char **text, rin_error *error) {
     const rin_config_model *m = &d->config.model;
     const rin_config_diffusion *f = &d->config.diffusion;
     rin_text t = {0};
     rin_text_add(&t, "%s: a Recurrent Interface Network, %lld steps trained\n", path, (long long)d->steps);
-    rin_text_add(&t, "  parameters   %lld in %zu tensors\n", (long long)count_parameters(file), rin_safetensors_count(file));
-    rin_text_add(&t, "  makes        %lld x %lld pixels, %lld channel%s", (long long)m->image_width, (long long)m->image_height,
-                 (long long)m->image_channels, m->image_channels == 1 ? "" : "s");
-    if (m->seq_len > 1) rin_text_add(&t, ", %lld frames, %lld of them given", (long long)m->seq_len, (long long)m->seq_cond);
+    rin_text_add(&t, "  parameters   %lld in %zu tensors\n", (long long)count_parameters(file),
+                 rin_safetensors_count(file));
+    rin_text_add(&t, "  makes        %lld x %lld pixels, %lld channel%s", (long long)m->image_width,
+                 (long long)m->image_height, (long long)m->image_channels, m->image_channels == 1 ? "" : "s");
+    if (m->seq_len > 1)
+        rin_text_add(&t, ", %lld frames, %lld of them given", (long long)m->seq_len, (long long)m->seq_cond);
     rin_text_add(&t, "\n  tape         %lld tokens of %lld, patches of %lld\n",
-                 (long long)(rin_model_times(m) * rin_model_rows(m) * rin_model_cols(m)), (long long)m->tape_dim, (long long)m->patch_size);
+                 (long long)(rin_model_times(m) * rin_model_rows(m) * rin_model_cols(m)), (long long)m->tape_dim,
+                 (long long)m->patch_size);
     rin_text_add(&t, "  latents      %lld of %lld, blocks of", (long long)m->latent_slots, (long long)m->latent_dim);
     for (int64_t i = 0; i < m->n_num_layers; i++) rin_text_add(&t, " %lld", (long long)m->num_layers[i]);
-    rin_text_add(&t, " layers\n  trained as   %s on %s, b_scale %g\n", f->pred_type == RIN_PRED_EPS ? "eps" : f->pred_type == RIN_PRED_X ? "x" : "v",
+    rin_text_add(&t, " layers\n  trained as   %s on %s, b_scale %g\n",
+                 f->pred_type == RIN_PRED_EPS ? "eps"
+                 : f->pred_type == RIN_PRED_X ? "x"
+                                              : "v",
                  f->train_schedule, f->b_scale);
     rin_text_add(&t, "  classes      %lld", (long long)m->num_classes);
     for (int64_t i = 0; i < d->n_classes; i++) rin_text_add(&t, "%s %s", i ? "," : ":", d->classes[i]);
@@ -145,7 +156,8 @@ rin_status rin_model_describe(const char *path, bool json, char **text, rin_erro
         if (status != RIN_OK) status = rin_error_prefix(error, status, "'%s'", name);
     }
     if (status == RIN_OK) {
-        status = json ? describe_as_json(name, &description, file, text, error) : describe_as_lines(name, &description, file, text, error);
+        status = json ? describe_as_json(name, &description, file, text, error)
+                      : describe_as_lines(name, &description, file, text, error);
     }
     rin_description_clear(&description);
     rin_safetensors_close(file);

@@ -32,8 +32,8 @@ typedef struct rin_sampling {
     rin_program *program;
     int64_t batch, step;
     int64_t n_pixels, n_latent, n_tape, n_labels; /* elements of the whole batch */
-    float *x, *x0;        /* [n_pixels] state, and the estimate of the last step, in -b..b */
-    float *output, *other; /* [n_pixels] of the network, and of its unlabelled forward */
+    float *x, *x0;                                /* [n_pixels] state, and the estimate of the last step, in -b..b */
+    float *output, *other;                        /* [n_pixels] of the network, and of its unlabelled forward */
     float *labels, *no_labels, *gammas;
     float *latent, *tape, *fresh; /* hiddens carried, and those of the last forward */
 } rin_sampling;
@@ -41,7 +41,8 @@ typedef struct rin_sampling {
 rin_status rin_sampling_create(const rin_config *config, rin_weights *weights, rin_arena parameters, int64_t batch,
                                const rin_sampling_options *options, rin_sampling **out, rin_error *error) RIN_CHECKED;
 void rin_sampling_free(rin_sampling *sampling);
-/* Starts a batch. noise (B, F, H, W, Ch), labels (B, classes) or NULL, frames (B, seq_cond, H, W, Ch) in 0..1 or NULL. */
+/* Starts a batch. noise (B, F, H, W, Ch), labels (B, classes) or NULL, frames (B, seq_cond, H, W, Ch) in 0..1 or NULL.
+ */
 rin_status rin_sampling_start(rin_sampling *sampling, const float *noise, const float *labels, const float *frames,
                               rin_error *error) RIN_CHECKED;
 /* One step; noise (B, F, H, W, Ch) is read by samplers that need it. */

@@ -7,7 +7,10 @@
 
 rin_status rin_sampling_options_from(const rin_config *config, rin_sampling_options *out, rin_error *error) {
     const rin_config_sample *s = &config->sample;
-    *out = (rin_sampling_options){.steps = s->steps, .sampler = s->sampler, .guidance = s->guidance, .td = s->td,
+    *out = (rin_sampling_options){.steps = s->steps,
+                                  .sampler = s->sampler,
+                                  .guidance = s->guidance,
+                                  .td = s->td,
                                   .self_cond_decay = s->self_cond_decay};
     return rin_schedule_parse(*s->schedule ? s->schedule : config->diffusion.infer_schedule, &out->schedule, error);
 }
@@ -20,11 +23,15 @@ static rin_status allocate(rin_sampling *s, rin_error *error) {
     s->n_latent = m->self_cond & RIN_SELF_COND_LATENT ? rin_shape_count(&latent) : 0;
     s->n_tape = m->self_cond & RIN_SELF_COND_TAPE ? rin_shape_count(&tape) : 0;
     s->n_labels = s->batch * m->num_classes;
-    struct { float **memory; int64_t n; } parts[] = {
-        {&s->x, s->n_pixels},       {&s->x0, s->n_pixels},       {&s->output, s->n_pixels},
-        {&s->other, s->n_pixels},   {&s->labels, s->n_labels},   {&s->no_labels, s->n_labels},
-        {&s->gammas, s->batch},     {&s->latent, s->n_latent},   {&s->tape, s->n_tape},
-        {&s->fresh, RIN_MAX(s->n_latent, s->n_tape)},
+    struct {
+        float **memory;
+        int64_t n;
+    } parts[] = {
+        {&s->x, s->n_pixels},      {&s->x0, s->n_pixels},
+        {&s->output, s->n_pixels}, {&s->other, s->n_pixels},
+        {&s->labels, s->n_labels}, {&s->no_labels, s->n_labels},
+        {&s->gammas, s->batch},    {&s->latent, s->n_latent},
+        {&s->tape, s->n_tape},     {&s->fresh, RIN_MAX(s->n_latent, s->n_tape)},
     };
     for (size_t i = 0; i < RIN_COUNT(parts); i++) {
         *parts[i].memory = rin_calloc((size_t)parts[i].n, sizeof(float), error);
@@ -41,8 +48,8 @@ rin_status rin_sampling_create(const rin_config *config, rin_weights *weights, r
                              (long long)batch, (long long)options->steps);
     }
     if (options->guidance != 0 && !config->model.num_classes) {
-        return rin_error_set(error, RIN_ERR_CONFIG, "sample.guidance = %g: this model has no classes to guide by; use 0",
-                             options->guidance);
+        return rin_error_set(error, RIN_ERR_CONFIG,
+                             "sample.guidance = %g: this model has no classes to guide by; use 0", options->guidance);
     }
     rin_sampling *s = rin_calloc(1, sizeof *s, error);
     if (!s) return RIN_ERR_MEMORY;
@@ -62,13 +69,15 @@ rin_status rin_sampling_create(const rin_config *config, rin_weights *weights, r
 
 void rin_sampling_free(rin_sampling *s) {
     if (!s) return;
-    float *parts[] = {s->x, s->x0, s->output, s->other, s->labels, s->no_labels, s->gammas, s->latent, s->tape, s->fresh};
+    float *parts[] = {s->x,         s->x0,     s->output, s->other, s->labels,
+                      s->no_labels, s->gammas, s->latent, s->tape,  s->fresh};
     for (size_t i = 0; i < RIN_COUNT(parts); i++) rin_free(parts[i]);
     rin_program_free(s->program);
     rin_free(s);
 }
 
-rin_status rin_sampling_start(rin_sampling *s, const float *noise, const float *labels, const float *frames, rin_error *error) {
+rin_status rin_sampling_start(rin_sampling *s, const float *noise, const float *labels, const float *frames,
+                              rin_error *error) {
     const rin_config_model *m = &s->config.model;
     s->step = 0;
     memcpy(s->x, noise, (size_t)s->n_pixels * sizeof *s->x);
@@ -76,7 +85,9 @@ rin_status rin_sampling_start(rin_sampling *s, const float *noise, const float *
     memset(s->latent, 0, (size_t)s->n_latent * sizeof *s->latent);
     memset(s->tape, 0, (size_t)s->n_tape * sizeof *s->tape);
     if (!m->seq_cond) return RIN_OK;
-    if (!frames) return rin_error_set(error, RIN_ERR_ARG, "this model continues %lld given frames: give them", (long long)m->seq_cond);
+    if (!frames)
+        return rin_error_set(error, RIN_ERR_ARG, "this model continues %lld given frames: give them",
+                             (long long)m->seq_cond);
     rin_shape shape = rin_model_frames_shape(m, s->batch);
     return rin_program_write(s->program, "frames", frames, rin_shape_count(&shape), error);
 }
@@ -94,7 +105,8 @@ static rin_status forward(rin_sampling *s, const float *labels, float *output, r
 static rin_status write_state(rin_sampling *s, rin_error *error) {
     rin_status status = rin_program_write(s->program, "x", s->x, s->n_pixels, error);
     if (status == RIN_OK) status = rin_program_write(s->program, "gamma", s->gammas, s->batch, error);
-    if (status == RIN_OK && s->n_latent) status = rin_program_write(s->program, "latent_prev", s->latent, s->n_latent, error);
+    if (status == RIN_OK && s->n_latent)
+        status = rin_program_write(s->program, "latent_prev", s->latent, s->n_latent, error);
     if (status == RIN_OK && s->n_tape) status = rin_program_write(s->program, "tape_prev", s->tape, s->n_tape, error);
     return status;
 }
@@ -120,7 +132,8 @@ rin_status rin_sampling_step(rin_sampling *s, const float *noise, rin_error *err
     if (status == RIN_OK) status = carry(s, "tape", s->tape, s->n_tape, error);
     if (status == RIN_OK && w != 0) status = forward(s, s->no_labels, s->other, error);
     if (status != RIN_OK) return status;
-    for (int64_t i = 0; i < s->n_pixels && w != 0; i++) s->output[i] = (float)((1 + w) * s->output[i] - w * s->other[i]);
+    for (int64_t i = 0; i < s->n_pixels && w != 0; i++)
+        s->output[i] = (float)((1 + w) * s->output[i] - w * s->other[i]);
     rin_estimate(s->config.diffusion.pred_type, s->config.diffusion.b_scale, g, s->x, s->output, s->x0, s->n_pixels);
     const rin_sampler_row *sampler = rin_sampler_find(o->sampler);
     sampler->step(g, g_next, s->x, s->x0, sampler->needs_noise ? noise : NULL, s->n_pixels);

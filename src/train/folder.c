@@ -30,9 +30,10 @@ static rin_status refuse_used(const char *run, rin_error *error) {
     rin_status status = RIN_OK;
     for (const struct dirent *entry; status == RIN_OK && (entry = readdir(folder));) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        status = rin_error_set(error, RIN_ERR_ARG,
-                               "run folder '%s' is not empty (it holds '%s'): continue that run with --resume, or name another folder",
-                               run, entry->d_name);
+        status = rin_error_set(
+            error, RIN_ERR_ARG,
+            "run folder '%s' is not empty (it holds '%s'): continue that run with --resume, or name another folder",
+            run, entry->d_name);
     }
     closedir(folder);
     return status;
@@ -84,7 +85,8 @@ static rin_status parse_run_json(rin_trainer *trainer, const char *text, size_t 
 }
 
 rin_status rin_run_read_folder(rin_trainer *trainer, int64_t *n_items, rin_error *error) {
-    char *json = rin_run_path(trainer, "run.json", error), *ini = rin_run_path(trainer, "config.ini", error), *text = NULL;
+    char *json = rin_run_path(trainer, "run.json", error), *ini = rin_run_path(trainer, "config.ini", error),
+         *text = NULL;
     size_t n = 0;
     rin_status status = json && ini ? RIN_OK : RIN_ERR_MEMORY;
     if (status == RIN_OK && (!rin_path_exists(json) || !rin_path_exists(ini))) {
@@ -134,11 +136,12 @@ rin_status rin_run_open_metrics(rin_trainer *trainer, rin_error *error) {
 rin_status rin_run_write_metrics(rin_trainer *trainer, rin_error *error) {
     double seconds = rin_clock_seconds() - trainer->started;
     double images = (double)((trainer->step - trainer->started_at) * trainer->config.train.batch);
-    fprintf(trainer->metrics,
-            "{\"step\": %lld, \"loss\": %.9g, \"grad_norm\": %.9g, \"learning_rate\": %.9g, \"images_per_second\": %.6g, "
-            "\"wait_seconds\": %.3f, \"seconds\": %.3f}\n",
-            (long long)trainer->step, trainer->loss_sum / (double)RIN_MAX(trainer->loss_count, 1), trainer->grad_norm,
-            trainer->learning_rate, images / RIN_MAX(seconds, 1e-9), rin_loader_wait_seconds(trainer->loader), seconds);
+    fprintf(
+        trainer->metrics,
+        "{\"step\": %lld, \"loss\": %.9g, \"grad_norm\": %.9g, \"learning_rate\": %.9g, \"images_per_second\": %.6g, "
+        "\"wait_seconds\": %.3f, \"seconds\": %.3f}\n",
+        (long long)trainer->step, trainer->loss_sum / (double)RIN_MAX(trainer->loss_count, 1), trainer->grad_norm,
+        trainer->learning_rate, images / RIN_MAX(seconds, 1e-9), rin_loader_wait_seconds(trainer->loader), seconds);
     trainer->loss_sum = 0;
     trainer->loss_count = 0;
     if (fflush(trainer->metrics) == 0) return RIN_OK;
@@ -147,14 +150,16 @@ rin_status rin_run_write_metrics(rin_trainer *trainer, rin_error *error) {
 
 /* ---- sample pictures ---- */
 
-static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **generator, int64_t rows, int64_t columns, rin_error *error) {
+static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **generator, int64_t rows, int64_t columns,
+                       rin_error *error) {
     rin_config config = trainer->config;
     enum { MOST_STEPS = 50 };
     config.sample.steps = RIN_MIN(config.sample.steps, MOST_STEPS);
     int64_t *classes = rin_calloc((size_t)(rows * columns), sizeof *classes, error);
     if (!classes) return RIN_ERR_MEMORY;
     for (int64_t i = 0; i < rows * columns; i++) classes[i] = config.model.num_classes ? i / columns : -1;
-    rin_status status = rin_generator_create(model, &config, rows * columns, classes, (uint64_t)config.train.seed, generator, error);
+    rin_status status = rin_generator_create(model, &config, rows * columns, classes, (uint64_t)config.train.seed,
+                                             generator, error);
     rin_free(classes);
     if (status == RIN_OK) status = rin_generator_run(*generator, (rin_listener){0}, error);
     return status;
@@ -164,7 +169,8 @@ rin_status rin_run_write_samples(rin_trainer *trainer, rin_error *error) {
     enum { MOST_CLASSES = 10, A_CLASS = 4 };
     rin_model model = {.description = trainer->description, .backend = trainer->backend, .weights = trainer->weights};
     model.description.config = trainer->config;
-    int64_t rows = trainer->config.model.num_classes ? RIN_MIN(trainer->config.model.num_classes, MOST_CLASSES) : A_CLASS;
+    int64_t rows = trainer->config.model.num_classes ? RIN_MIN(trainer->config.model.num_classes, MOST_CLASSES)
+                                                     : A_CLASS;
     char *folder = rin_run_path(trainer, "samples", error), *path = NULL;
     rin_generator *generator = NULL;
     snprintf(trainer->sample_path, sizeof trainer->sample_path, "samples/step-%09lld.png", (long long)trainer->step);

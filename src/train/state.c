@@ -17,7 +17,8 @@ static const struct {
 
 /* ---- saving ---- */
 
-static rin_status add_number(rin_safetensors_writer *writer, const char *key, const char *format, double value, rin_error *error) {
+static rin_status add_number(rin_safetensors_writer *writer, const char *key, const char *format, double value,
+                             rin_error *error) {
     char text[64];
     snprintf(text, sizeof text, format, value);
     return rin_safetensors_writer_add_metadata(writer, key, text, error);
@@ -60,7 +61,8 @@ static rin_status read_step(const char *path, int64_t *step, rin_error *error) {
 /* The state that is about to be replaced gets a second name, so that at no moment there is none. */
 static rin_status keep_old(rin_trainer *trainer, const char *path, rin_error *error) {
     int64_t step;
-    if (trainer->config.train.keep < 2 || !rin_path_exists(path) || read_step(path, &step, NULL) != RIN_OK) return RIN_OK;
+    if (trainer->config.train.keep < 2 || !rin_path_exists(path) || read_step(path, &step, NULL) != RIN_OK)
+        return RIN_OK;
     if (step == trainer->step) return RIN_OK;
     char name[64];
     snprintf(name, sizeof name, "state-%09lld.safetensors", (long long)step);
@@ -69,7 +71,8 @@ static rin_status keep_old(rin_trainer *trainer, const char *path, rin_error *er
     rin_status status = RIN_OK;
     if (link(path, kept) != 0 && errno != EEXIST) {
         rin_log_write((rin_log){trainer->listener.on_log, trainer->listener.user}, RIN_LOG_WARNING,
-                      "cannot keep the checkpoint of step %lld beside the new one: %s", (long long)step, strerror(errno));
+                      "cannot keep the checkpoint of step %lld beside the new one: %s", (long long)step,
+                      strerror(errno));
     }
     rin_free(kept);
     return status;
@@ -126,11 +129,13 @@ static rin_status remove_old(rin_trainer *trainer, rin_error *error) {
 }
 
 rin_status rin_state_save(rin_trainer *trainer, rin_error *error) {
-    char *model = rin_run_path(trainer, "model.safetensors", error), *state = rin_run_path(trainer, "state.safetensors", error);
+    char *model = rin_run_path(trainer, "model.safetensors", error),
+         *state = rin_run_path(trainer, "state.safetensors", error);
     rin_status status = model && state ? RIN_OK : RIN_ERR_MEMORY;
     trainer->description.steps = trainer->step;
     /* The model first: a run is finished when its state says so, and then the model must be there. */
-    if (status == RIN_OK) status = rin_model_file_save(model, &trainer->description, trainer->weights, RIN_ARENA_EMA, error);
+    if (status == RIN_OK)
+        status = rin_model_file_save(model, &trainer->description, trainer->weights, RIN_ARENA_EMA, error);
     if (status == RIN_OK) status = keep_old(trainer, state, error);
     if (status == RIN_OK) status = write_state(trainer, state, error);
     if (status == RIN_OK) status = remove_old(trainer, error);
@@ -146,7 +151,8 @@ static rin_status load_from(rin_trainer *trainer, const char *path, rin_error *e
     rin_status status = read_step(path, &trainer->step, error);
     if (status == RIN_OK) status = rin_safetensors_open(path, &file, error);
     if (status == RIN_OK) {
-        const char *sum = rin_safetensors_metadata(file, "loss_sum"), *count = rin_safetensors_metadata(file, "loss_count");
+        const char *sum = rin_safetensors_metadata(file, "loss_sum"),
+                   *count = rin_safetensors_metadata(file, "loss_count");
         trainer->loss_sum = sum ? strtod(sum, NULL) : 0;
         trainer->loss_count = count ? strtoll(count, NULL, 10) : 0;
     }

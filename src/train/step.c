@@ -54,7 +54,8 @@ static rin_value build_loss(builder *b, const rin_schedule *schedule) {
     }
     rin_value t = o->given || o->times_given ? rin_graph_input(graph, "t", RIN_SHAPE(o->batch))
                                              : rin_op_random(graph, RIN_RANDOM_UNIFORM, RIN_SHAPE(o->batch));
-    rin_value noise = o->given ? rin_graph_input(graph, "noise", shape) : rin_op_random(graph, RIN_RANDOM_NORMAL, shape);
+    rin_value noise = o->given ? rin_graph_input(graph, "noise", shape)
+                               : rin_op_random(graph, RIN_RANDOM_NORMAL, shape);
     rin_value x0 = rin_op_rescale(graph, images, 2 * d->b_scale, -d->b_scale);
     b->net.gamma = rin_op_gamma(graph, t, schedule);
     rin_value x_t = rin_op_add_noise(graph, x0, noise, b->net.gamma);
@@ -68,7 +69,8 @@ static rin_value build_loss(builder *b, const rin_schedule *schedule) {
     return rin_op_loss(graph, out, x_t, loss.loss == RIN_LOSS_X ? x0 : noise, b->net.gamma, loss);
 }
 
-rin_status rin_step_graph(const rin_config *config, const rin_step_options *options, rin_graph **out, rin_error *error) {
+rin_status rin_step_graph(const rin_config *config, const rin_step_options *options, rin_graph **out,
+                          rin_error *error) {
     *out = NULL;
     rin_schedule schedule;
     rin_status status = rin_schedule_parse(config->diffusion.train_schedule, &schedule, error);
@@ -83,7 +85,8 @@ rin_status rin_step_graph(const rin_config *config, const rin_step_options *opti
     if (status == RIN_OK && options->update) {
         const rin_config_train *t = &config->train;
         rin_value norm = rin_graph_output(graph, "grad_norm", rin_op_grad_norm(graph));
-        rin_op_update(graph, norm, (rin_update_attr){t->optimizer, t->beta1, t->beta2, t->eps, t->weight_decay, t->grad_clip});
+        rin_op_update(graph, norm,
+                      (rin_update_attr){t->optimizer, t->beta1, t->beta2, t->eps, t->weight_decay, t->grad_clip});
         status = rin_graph_status(graph, error);
     }
     if (status == RIN_OK) status = rin_remove_dead(graph, error);

@@ -39,12 +39,14 @@ static rin_status follow_data(rin_trainer *trainer, rin_error *error) {
     if (!config->is_set[RIN_OPTION_model_image_channels]) config->model.image_channels = channels_of(trainer->dataset);
     int64_t wanted = config->model.num_classes;
     if (wanted && wanted < n_classes) {
-        return rin_error_set(error, RIN_ERR_CONFIG,
-                             "model.num_classes = %lld, but '%s' has %lld classes: allowed are 0 (no labels) or at least %lld",
-                             (long long)wanted, trainer->data, (long long)n_classes, (long long)n_classes);
+        return rin_error_set(
+            error, RIN_ERR_CONFIG,
+            "model.num_classes = %lld, but '%s' has %lld classes: allowed are 0 (no labels) or at least %lld",
+            (long long)wanted, trainer->data, (long long)n_classes, (long long)n_classes);
     }
     if (wanted && !n_classes) {
-        return rin_error_set(error, RIN_ERR_CONFIG, "model.num_classes = %lld, but '%s' has no classes (no sub-folders): use 0",
+        return rin_error_set(error, RIN_ERR_CONFIG,
+                             "model.num_classes = %lld, but '%s' has no classes (no sub-folders): use 0",
                              (long long)wanted, trainer->data);
     }
     if (wanted == n_classes && n_classes) {
@@ -101,7 +103,8 @@ static rin_status open_loader(rin_trainer *trainer, rin_error *error) {
                                   .workers = (int)c->data.workers,
                                   .start_batch = (uint64_t)(trainer->step * parts),
                                   .strict = c->data.strict,
-                                  .cache_bytes = c->data.cache_mb ? (uint64_t)c->data.cache_mb << 20 : rin_loader_default_cache(),
+                                  .cache_bytes = c->data.cache_mb ? (uint64_t)c->data.cache_mb << 20
+                                                                  : rin_loader_default_cache(),
                                   .cancel = &trainer->cancelled,
                                   .log = log_of(trainer),
                                   .progress = show_loading,
@@ -138,7 +141,8 @@ static rin_status finish_opening(rin_trainer *trainer, rin_trainer **out, rin_st
 rin_status rin_trainer_create(const rin_config *config, const char *data, const char *run, rin_listener listener,
                               rin_trainer **out, rin_error *error) {
     *out = NULL;
-    if (!config || !data || !run) return rin_error_set(error, RIN_ERR_ARG, "training wants a configuration, data and a run folder");
+    if (!config || !data || !run)
+        return rin_error_set(error, RIN_ERR_ARG, "training wants a configuration, data and a run folder");
     rin_trainer *trainer;
     rin_status status = new_trainer(run, listener, &trainer, error);
     if (!trainer) return status;
@@ -159,9 +163,11 @@ rin_status rin_trainer_create(const rin_config *config, const char *data, const 
     return finish_opening(trainer, out, status, error);
 }
 
-rin_status rin_trainer_resume(const char *run, int64_t steps, rin_listener listener, rin_trainer **out, rin_error *error) {
+rin_status rin_trainer_resume(const char *run, int64_t steps, rin_listener listener, rin_trainer **out,
+                              rin_error *error) {
     *out = NULL;
-    if (!run || steps < 0) return rin_error_set(error, RIN_ERR_ARG, "resuming wants a run folder and steps of at least 0");
+    if (!run || steps < 0)
+        return rin_error_set(error, RIN_ERR_ARG, "resuming wants a run folder and steps of at least 0");
     rin_trainer *trainer;
     int64_t n_items = 0;
     bool found = false;
@@ -181,7 +187,8 @@ rin_status rin_trainer_resume(const char *run, int64_t steps, rin_listener liste
     if (status == RIN_OK && trainer->step < trainer->config.train.steps) {
         status = open_data(trainer, error);
         if (status == RIN_OK && (int64_t)rin_dataset_count(trainer->dataset) != n_items) {
-            status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' has %zu images now, it had %lld when this run began: put them back",
+            status = rin_error_set(error, RIN_ERR_FORMAT,
+                                   "'%s' has %zu images now, it had %lld when this run began: put them back",
                                    trainer->data, rin_dataset_count(trainer->dataset), (long long)n_items);
         }
     }
@@ -218,10 +225,12 @@ bool rin_trainer_is_done(const rin_trainer *trainer) {
 /* ---- a step ---- */
 
 static rin_status load_part(rin_trainer *trainer, rin_error *error) {
-    int64_t classes = trainer->config.model.num_classes, n = trainer->config.train.batch / trainer->config.train.accumulate;
+    int64_t classes = trainer->config.model.num_classes,
+            n = trainer->config.train.batch / trainer->config.train.accumulate;
     rin_shape shape = rin_model_video_shape(&trainer->config.model, n);
     rin_status status = rin_loader_next(trainer->loader, &trainer->batch, error);
-    if (status == RIN_OK) status = rin_program_write(trainer->program, "images", trainer->batch.images, rin_shape_count(&shape), error);
+    if (status == RIN_OK)
+        status = rin_program_write(trainer->program, "images", trainer->batch.images, rin_shape_count(&shape), error);
     if (status != RIN_OK || !classes) return status;
     memset(trainer->one_hot, 0, (size_t)(n * classes) * sizeof *trainer->one_hot);
     for (int64_t i = 0; i < n; i++) {
@@ -238,10 +247,11 @@ static rin_status refuse_loss(const rin_trainer *trainer, double loss, rin_error
         snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
                  rin_dataset_item_name(trainer->dataset, trainer->batch.items[i]));
     }
-    return rin_error_set(error, RIN_ERR_NUMERIC,
-                         "step %lld: the loss is %g; the last checkpoint stays. Try a smaller train.learning_rate, train.grad_clip = 1 "
-                         "or a longer train.warmup_steps. Batch: %s%s",
-                         (long long)trainer->step, loss, names, strlen(names) >= 400 ? ", ..." : "");
+    return rin_error_set(
+        error, RIN_ERR_NUMERIC,
+        "step %lld: the loss is %g; the last checkpoint stays. Try a smaller train.learning_rate, train.grad_clip = 1 "
+        "or a longer train.warmup_steps. Batch: %s%s",
+        (long long)trainer->step, loss, names, strlen(names) >= 400 ? ", ..." : "");
 }
 
 static rin_status compute_step(rin_trainer *trainer, rin_error *error) {
@@ -278,7 +288,8 @@ static void fill_progress(const rin_trainer *trainer, rin_progress *progress) {
     struct rusage usage = {0};
     (void)getrusage(RUSAGE_SELF, &usage);
     double seconds = rin_clock_seconds() - trainer->started;
-    double made = (double)(trainer->step - trainer->started_at), left = (double)(trainer->config.train.steps - trainer->step);
+    double made = (double)(trainer->step - trainer->started_at),
+           left = (double)(trainer->config.train.steps - trainer->step);
     *progress = (rin_progress){.doing = "train",
                                .done = trainer->step,
                                .total = trainer->config.train.steps,
@@ -298,13 +309,15 @@ static bool is_due(int64_t step, int64_t every, int64_t last) {
 
 rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress, rin_error *error) {
     const rin_config_train *t = &trainer->config.train;
-    if (rin_trainer_is_done(trainer)) return rin_error_set(error, RIN_ERR_ARG, "all %lld steps of this run are done", (long long)t->steps);
+    if (rin_trainer_is_done(trainer))
+        return rin_error_set(error, RIN_ERR_ARG, "all %lld steps of this run are done", (long long)t->steps);
     rin_status status = compute_step(trainer, error);
     if (status != RIN_OK) return status;
     trainer->step++;
     trainer->loss_sum += trainer->loss;
     trainer->loss_count++;
-    bool save = is_due(trainer->step, t->checkpoint_every, t->steps), draw = is_due(trainer->step, t->sample_every, t->steps);
+    bool save = is_due(trainer->step, t->checkpoint_every, t->steps),
+         draw = is_due(trainer->step, t->sample_every, t->steps);
     if (is_due(trainer->step, t->log_every, t->steps)) status = rin_run_write_metrics(trainer, error);
     if (status == RIN_OK && save) status = rin_state_save(trainer, error);
     if (status == RIN_OK && draw) status = rin_run_write_samples(trainer, error);
@@ -325,7 +338,8 @@ rin_status rin_trainer_run(rin_trainer *trainer, rin_error *error) {
         rin_progress progress;
         rin_status status = rin_trainer_step(trainer, &progress, error);
         if (status != RIN_OK) return status;
-        if (!trainer->listener.on_progress || trainer->listener.on_progress(trainer->listener.user, &progress)) continue;
+        if (!trainer->listener.on_progress || trainer->listener.on_progress(trainer->listener.user, &progress))
+            continue;
         if (!progress.saved) status = rin_state_save(trainer, error);
         if (status != RIN_OK) return status;
         if (rin_trainer_is_done(trainer)) return RIN_OK;

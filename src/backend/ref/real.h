@@ -12,11 +12,11 @@
 typedef RIN_ELEMENT real;
 
 /* A reference kernel: RIN_REF(add) { body that sees `task` }. */
-#define RIN_REF(name)                                                        \
-    static void body_##name(const rin_task *task);                           \
-    void RIN_KERNEL(name)(const rin_task *task, const rin_team *team) {      \
-        if (team->index == 0) body_##name(task);                             \
-    }                                                                        \
+#define RIN_REF(name)                                                   \
+    static void body_##name(const rin_task *task);                      \
+    void RIN_KERNEL(name)(const rin_task *task, const rin_team *team) { \
+        if (team->index == 0) body_##name(task);                        \
+    }                                                                   \
     static void body_##name(const rin_task *task)
 
 static inline void put(const rin_task *task, int output, int64_t i, real value) {

@@ -22,14 +22,7 @@
  *   forward        0.59  0.69  0.79  0.82
  *   gradient       0.71  0.75  0.80  0.79
  */
-enum {
-    ROWS = 6,
-    COLS = 2 * RIN_VF,
-    KEYS = 256,
-    STRIPS = 42,
-    GRAD_KEYS = 96,
-    GRAD_QUERIES = 48
-};
+enum { ROWS = 6, COLS = 2 * RIN_VF, KEYS = 256, STRIPS = 42, GRAD_KEYS = 96, GRAD_QUERIES = 48 };
 
 #define LOG2_E 1.44269504088896341
 #define LN_2 0.693147180559945309
@@ -307,10 +300,10 @@ void RIN_KERNEL(attention)(const rin_task *task, const rin_team *team) {
 /* A thread's scratch. */
 typedef struct gradient {
     float *key_panels, *value_panels;
-    float *keys, *dk, *dv;                /* [GRAD_KEYS][wide] */
-    float *queries, *dout, *dq;           /* [GRAD_QUERIES][wide] */
-    float *weights, *dscores;             /* [GRAD_QUERIES][GRAD_KEYS] */
-    float *random;                        /* [GRAD_KEYS] */
+    float *keys, *dk, *dv;      /* [GRAD_KEYS][wide] */
+    float *queries, *dout, *dq; /* [GRAD_QUERIES][wide] */
+    float *weights, *dscores;   /* [GRAD_QUERIES][GRAD_KEYS] */
+    float *random;              /* [GRAD_KEYS] */
     size_t floats;
 } gradient;
 

@@ -26,8 +26,8 @@ enum {
     BLOCK_K = 256,
     STRIP_STRIDE = BLOCK_K + 16, /* of the rows of a strip */
     STRIP = GEMM_ROWS * STRIP_STRIDE,
-    AHEAD = 4,                   /* rows between prefetch and use */
-    DOT_ROWS = GEMM_ROWS,        /* up to here: dot products */
+    AHEAD = 4,            /* rows between prefetch and use */
+    DOT_ROWS = GEMM_ROWS, /* up to here: dot products */
     IN_PLACE_ROWS = 4 * GEMM_ROWS
 };
 
@@ -98,20 +98,20 @@ typedef void (*sum_function)(const float *a, const float *b, int64_t ldb, int64_
 typedef void (*dot_function)(const float *a, int64_t lda, const float *b0, const float *b1, int64_t k, float *tile);
 
 /* One function a height, so that the sums stay in registers. */
-#define HEIGHT(mr)                                                                                              \
-    static void sum_rows_##mr(const float *a, const float *b, int64_t ldb, int64_t k, float *tile, bool more) { \
-        tile_sum(mr, a, STRIP_STRIDE, 1, b, ldb, k, tile, more);                                                \
-    }                                                                                                           \
-    static void sum_by_k_##mr(const float *a, const float *b, int64_t ldb, int64_t k, float *tile, bool more) { \
-        tile_sum(mr, a, 1, GEMM_ROWS, b, ldb, k, tile, more);                                                   \
-    }                                                                                                           \
-    static void dot_##mr(const float *a, int64_t lda, const float *b0, const float *b1, int64_t k,              \
-                         float *tile) {                                                                         \
-        tile_dot(mr, a, lda, b0, b1, k, tile);                                                                  \
+#define HEIGHT(mr)                                                                                                \
+    static void sum_rows_##mr(const float *a, const float *b, int64_t ldb, int64_t k, float *tile, bool more) {   \
+        tile_sum(mr, a, STRIP_STRIDE, 1, b, ldb, k, tile, more);                                                  \
+    }                                                                                                             \
+    static void sum_by_k_##mr(const float *a, const float *b, int64_t ldb, int64_t k, float *tile, bool more) {   \
+        tile_sum(mr, a, 1, GEMM_ROWS, b, ldb, k, tile, more);                                                     \
+    }                                                                                                             \
+    static void dot_##mr(const float *a, int64_t lda, const float *b0, const float *b1, int64_t k, float *tile) { \
+        tile_dot(mr, a, lda, b0, b1, k, tile);                                                                    \
     }
-HEIGHT(1) HEIGHT(2) HEIGHT(3) HEIGHT(4) HEIGHT(5) HEIGHT(6)
+HEIGHT(1)
+HEIGHT(2) HEIGHT(3) HEIGHT(4) HEIGHT(5) HEIGHT(6)
 #if RIN_VECTOR_BYTES == 64
-HEIGHT(7) HEIGHT(8) HEIGHT(9) HEIGHT(10) HEIGHT(11) HEIGHT(12)
+    HEIGHT(7) HEIGHT(8) HEIGHT(9) HEIGHT(10) HEIGHT(11) HEIGHT(12)
 #define HEIGHTS(f) f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12)
 #else
 #define HEIGHTS(f) f(1), f(2), f(3), f(4), f(5), f(6)
@@ -120,7 +120,7 @@ HEIGHT(7) HEIGHT(8) HEIGHT(9) HEIGHT(10) HEIGHT(11) HEIGHT(12)
 #define SUM_ROWS(mr) sum_rows_##mr
 #define SUM_BY_K(mr) sum_by_k_##mr
 #define DOT(mr) dot_##mr
-static const sum_function sum_functions[2][GEMM_ROWS] = {{HEIGHTS(SUM_ROWS)}, {HEIGHTS(SUM_BY_K)}};
+        static const sum_function sum_functions[2][GEMM_ROWS] = {{HEIGHTS(SUM_ROWS)}, {HEIGHTS(SUM_BY_K)}};
 static const dot_function dot_functions[GEMM_ROWS] = {HEIGHTS(DOT)};
 
 /* ---- packing ---- */

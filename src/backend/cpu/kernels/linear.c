@@ -170,17 +170,17 @@ RIN_INLINE void finish_tile(const linear_finish *f, rin_act kind, int64_t row, i
     }
 }
 
-#define FINISH(kind)                                                                                                   \
-    static void finish_part_##kind(const linear_finish *f, int64_t row, int64_t col, int rows, int cols,               \
-                                   const float *tile) {                                                                \
-        finish_tile(f, RIN_ACT_##kind, row, col, rows, cols, tile);                                                    \
-    }                                                                                                                  \
-    static void finish_##kind(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) {  \
-        if (cols < GEMM_COLS) {                                                                                        \
-            finish_part_##kind(context, row, col, rows, cols, tile);                                                   \
-        } else {                                                                                                       \
-            finish_tile(context, RIN_ACT_##kind, row, col, rows, GEMM_COLS, tile);                                     \
-        }                                                                                                              \
+#define FINISH(kind)                                                                                                  \
+    static void finish_part_##kind(const linear_finish *f, int64_t row, int64_t col, int rows, int cols,              \
+                                   const float *tile) {                                                               \
+        finish_tile(f, RIN_ACT_##kind, row, col, rows, cols, tile);                                                   \
+    }                                                                                                                 \
+    static void finish_##kind(const void *context, int64_t row, int64_t col, int rows, int cols, const float *tile) { \
+        if (cols < GEMM_COLS) {                                                                                       \
+            finish_part_##kind(context, row, col, rows, cols, tile);                                                  \
+        } else {                                                                                                      \
+            finish_tile(context, RIN_ACT_##kind, row, col, rows, GEMM_COLS, tile);                                    \
+        }                                                                                                             \
     }
 FINISH(NONE)
 FINISH(GELU)
@@ -191,8 +191,14 @@ FINISH(SILU)
 static rin_gemm linear_gemm(const rin_task *task) {
     const rin_shape *x = &task->in_shape[0], *weight = &task->in_shape[1];
     int64_t k = weight->dim[1];
-    return (rin_gemm){.m = rin_shape_rows(x), .n = weight->dim[0], .k = k, .a = task->in[0], .b = task->in[1],
-                      .lda = k, .ldb = k, .scratch = task->scratch};
+    return (rin_gemm){.m = rin_shape_rows(x),
+                      .n = weight->dim[0],
+                      .k = k,
+                      .a = task->in[0],
+                      .b = task->in[1],
+                      .lda = k,
+                      .ldb = k,
+                      .scratch = task->scratch};
 }
 
 size_t RIN_SCRATCH(linear)(const rin_task *task, int threads) {
@@ -252,8 +258,15 @@ void RIN_KERNEL(linear_dz)(const rin_task *task, const rin_team *team) {
 static rin_gemm dx_gemm(const rin_task *task) {
     const rin_shape *dz = &task->in_shape[0], *weight = &task->in_shape[1];
     int64_t n = weight->dim[1], k = weight->dim[0];
-    return (rin_gemm){.m = rin_shape_rows(dz), .n = n, .k = k, .a = task->in[0], .b = task->in[1], .b_by_k = true,
-                      .lda = k, .ldb = n, .scratch = task->scratch};
+    return (rin_gemm){.m = rin_shape_rows(dz),
+                      .n = n,
+                      .k = k,
+                      .a = task->in[0],
+                      .b = task->in[1],
+                      .b_by_k = true,
+                      .lda = k,
+                      .ldb = n,
+                      .scratch = task->scratch};
 }
 
 size_t RIN_SCRATCH(linear_dx)(const rin_task *task, int threads) {
@@ -275,8 +288,16 @@ enum { DB_GRAIN = 8 * RIN_VF };
 
 static rin_gemm dw_gemm(const rin_task *task) {
     int64_t m = rin_shape_last(&task->in_shape[0]), n = rin_shape_last(&task->in_shape[1]);
-    return (rin_gemm){.m = m, .n = n, .k = rin_shape_rows(&task->in_shape[0]), .a = task->in[0], .b = task->in[1],
-                      .a_by_k = true, .b_by_k = true, .lda = m, .ldb = n, .scratch = task->scratch};
+    return (rin_gemm){.m = m,
+                      .n = n,
+                      .k = rin_shape_rows(&task->in_shape[0]),
+                      .a = task->in[0],
+                      .b = task->in[1],
+                      .a_by_k = true,
+                      .b_by_k = true,
+                      .lda = m,
+                      .ldb = n,
+                      .scratch = task->scratch};
 }
 
 size_t RIN_SCRATCH(linear_dw)(const rin_task *task, int threads) {

@@ -9,9 +9,9 @@ enum { CHUNK = 4096 }; /* numbers summed by one thread, in order */
 typedef struct level {
     float a, s; /* roots of the signal level and of its complement */
     float x_scale, o_scale, divisor;
-    float bound;              /* x0 is clipped to [-bound, bound] */
-    bool noise;               /* the target is the noise */
-    bool direct;              /* and it is direct_x x + direct_o o: clipping does not matter */
+    float bound; /* x0 is clipped to [-bound, bound] */
+    bool noise;  /* the target is the noise */
+    bool direct; /* and it is direct_x x + direct_o o: clipping does not matter */
     float direct_x, direct_o;
 } level;
 
@@ -33,9 +33,7 @@ static level level_of(const rin_loss_attr *attr, float gamma) {
         l.direct_x = l.s;
         l.direct_o = l.a;
         break;
-    default:
-        l.o_scale = 1;
-        break;
+    default: l.o_scale = 1; break;
     }
     return l;
 }

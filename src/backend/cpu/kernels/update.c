@@ -48,9 +48,9 @@ void RIN_KERNEL(grad_norm)(const rin_task *task, const rin_team *team) {
 /* The constants of one update. */
 typedef struct rates {
     double lr;
-    float clip;               /* multiplies the gradient */
+    float clip; /* multiplies the gradient */
     float beta1, rest1, beta2, rest2;
-    float m_scale, v_scale;   /* bias corrections; the step counts from 1 */
+    float m_scale, v_scale;    /* bias corrections; the step counts from 1 */
     float eps, decay, average; /* weight decay; share of the new weight in the average */
 } rates;
 
@@ -80,8 +80,8 @@ typedef struct place {
 } place;
 
 static place place_of(const rin_arenas *a, int64_t i, int64_t end) {
-    return (place){(float *)a->weights + i, (float *)a->gradients + i, (float *)a->m + i, (float *)a->v + i,
-                   a->ema ? (float *)a->ema + i : NULL, end - i};
+    return (place){(float *)a->weights + i, (float *)a->gradients + i,           (float *)a->m + i,
+                   (float *)a->v + i,       a->ema ? (float *)a->ema + i : NULL, end - i};
 }
 
 RIN_INLINE void update_moments(const rates *r, const place *p, vf *m, vf *v) {

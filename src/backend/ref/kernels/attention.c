@@ -55,7 +55,8 @@ static void clear(const rin_task *task, int output, int64_t n) {
 
 RIN_REF(attention_grad) {
     sizes s = sizes_of(task);
-    const real *q = task->in[0], *k = task->in[1], *v = task->in[2], *o = task->in[3], *lse = task->in[4], *dy = task->in[5];
+    const real *q = task->in[0], *k = task->in[1], *v = task->in[2], *o = task->in[3], *lse = task->in[4],
+               *dy = task->in[5];
     real *dq = task->out[0], *dk = task->out[1], *dv = task->out[2];
     clear(task, 0, s.batch * s.m * s.inner);
     clear(task, 1, s.batch * s.n * s.inner);

@@ -74,10 +74,12 @@ static int64_t pixel_of(const rin_patch_attr *a, int64_t times, int64_t i) {
     int64_t ch = i % a->channels, w = i / a->channels % a->size, h = i / a->channels / a->size % a->size;
     int64_t t = i / (a->channels * a->size * a->size) % a->stride;
     int64_t token = i / (a->channels * a->size * a->size * a->stride);
-    int64_t col = token % cols, row = token / cols % rows, time = token / cols / rows % times, b = token / cols / rows / times;
+    int64_t col = token % cols, row = token / cols % rows, time = token / cols / rows % times,
+            b = token / cols / rows / times;
     int64_t frame = time * a->stride + t - a->front;
     if (frame < 0 || frame >= a->frames) return -1;
-    return (((b * a->frames + frame) * a->height + row * a->size + h) * a->width + col * a->size + w) * a->channels + ch;
+    return (((b * a->frames + frame) * a->height + row * a->size + h) * a->width + col * a->size + w) * a->channels +
+           ch;
 }
 
 static int64_t times_of(const rin_patch_attr *a, const rin_shape *tokens) {

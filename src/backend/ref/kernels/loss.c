@@ -12,8 +12,14 @@ static real predict(const rin_loss_attr *attr, real o, real x, real g, real *slo
         return attr->pred == RIN_PRED_V ? s * x + a * o : o;
     }
     switch (attr->pred) {
-    case RIN_PRED_EPS: value = (x - s * o) / a; scale = -s / a; break;
-    case RIN_PRED_V: value = a * x - s * o; scale = -s; break;
+    case RIN_PRED_EPS:
+        value = (x - s * o) / a;
+        scale = -s / a;
+        break;
+    case RIN_PRED_V:
+        value = a * x - s * o;
+        scale = -s;
+        break;
     default: value = o; break;
     }
     if (value < -b || value > b) scale = 0;

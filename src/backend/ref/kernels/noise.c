@@ -22,7 +22,8 @@ RIN_REF(gamma) {
 RIN_REF(rescale) {
     const rin_rescale_attr *attr = RIN_ATTR(task->node, rin_rescale_attr);
     const real *x = task->in[0];
-    for (int64_t i = 0; i < rin_shape_count(&task->in_shape[0]); i++) put(task, 0, i, (real)attr->scale * x[i] + (real)attr->shift);
+    for (int64_t i = 0; i < rin_shape_count(&task->in_shape[0]); i++)
+        put(task, 0, i, (real)attr->scale * x[i] + (real)attr->shift);
 }
 
 RIN_REF(add_noise) {

@@ -40,7 +40,8 @@ static void lamb(const rin_arenas *a, const rin_update_attr *attr, const rates *
         u2 += (double)u * (double)u;
     }
     if (s->decay && w2 > 0 && u2 > 0) ratio = sqrt(w2) / sqrt(u2);
-    for (int64_t i = s->offset; i < s->offset + s->count; i++) w[i] -= (real)(r->lr * ratio) * lamb_direction(a, attr, r, decay, i);
+    for (int64_t i = s->offset; i < s->offset + s->count; i++)
+        w[i] -= (real)(r->lr * ratio) * lamb_direction(a, attr, r, decay, i);
 }
 
 static void adamw(const rin_arenas *a, const rin_update_attr *attr, const rates *r, const rin_segment *s) {
