@@ -5,11 +5,7 @@ include(CMakePackageConfigHelpers)
 
 # What a program needs besides librin.a. The direct libraries alone, by -l: the static closure that pkg-config would
 # derive names packages that the distributions do not pull in.
-set(RIN_STATIC_LIBS ${RIN_DEPS_LDFLAGS})
-foreach(library IN LISTS OpenMP_C_LIB_NAMES)
-  list(APPEND RIN_STATIC_LIBS -l${library})
-endforeach()
-list(APPEND RIN_STATIC_LIBS -lm)
+set(RIN_STATIC_LIBS ${RIN_DEPS_LDFLAGS} ${CMAKE_THREAD_LIBS_INIT} -lm)
 list(JOIN RIN_STATIC_LIBS " " RIN_STATIC_LDFLAGS)
 
 set(RIN_PC_DIR ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

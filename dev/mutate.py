@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TESTS = ["tests/op/gradient_test.c"]
+TESTS = ["tests/op/gradient_test.c", "tests/op/loss_test.c"]
 SUPPORT = ["tests/support/lab.c", "tests/support/cases.c"]
 FLAGS = ["-std=c17", "-O1", "-w", "-fopenmp", "-D_DEFAULT_SOURCE", "-fno-math-errno", "-DRIN_VARIANT=ref64",
          "-DRIN_ELEMENT=double", "-I" + ROOT + "/src", "-I" + ROOT + "/include", "-I" + ROOT + "/tests"]

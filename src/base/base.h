@@ -50,6 +50,9 @@ void rin_free(void *memory);
 void *rin_alloc_aligned(size_t bytes, rin_error *error) RIN_CHECKED;
 void rin_free_aligned(void *memory);
 
+/* Bytes of physical memory of this machine; 4 GiB where it does not tell. */
+uint64_t rin_memory_total(void);
+
 /* ---- growing text ---- */
 
 typedef struct rin_text {

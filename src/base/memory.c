@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/base.h"
 
@@ -49,4 +50,9 @@ void *rin_alloc_aligned(size_t bytes, rin_error *error) {
 
 void rin_free_aligned(void *memory) {
     free(memory);
+}
+
+uint64_t rin_memory_total(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)4 << 30;
 }

@@ -27,7 +27,8 @@ static bool declared_alias(const rin_graph *graph, int i, rin_value a, rin_value
     for (int j = 0; j < node->n_inputs; j++) {
         if (j != alias && node->inputs[j] == a) return false;
     }
-    return node->outputs[0] == b && !(node->accumulate & 1) && alias >= 0 && alias < node->n_inputs && node->inputs[alias] == a;
+    bool is_alias = alias >= 0 && alias < node->n_inputs && node->inputs[alias] == a;
+    return is_alias && node->outputs[0] == b && !(node->accumulate & 1);
 }
 
 static rin_status check_pair(const rin_graph *graph, const rin_plan *plan, const int *from, const int *to, rin_value a,

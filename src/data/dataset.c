@@ -67,7 +67,7 @@ static void report_left_out(const rin_items *items, rin_log log) {
 rin_status rin_dataset_open(const char *path, const rin_dataset_options *options, rin_log log, rin_dataset **out,
                             rin_error *error) {
     *out = NULL;
-    uint64_t bytes = options && options->memory_bytes ? options->memory_bytes : rin_loader_default_cache();
+    uint64_t bytes = options && options->memory_bytes ? options->memory_bytes : rin_memory_total() / 4;
     rin_source_request request = {.path = path, .memory_bytes = (size_t)RIN_MIN(bytes, SIZE_MAX), .log = log};
     rin_dataset *dataset = rin_calloc(1, sizeof *dataset, error);
     if (!dataset) return RIN_ERR_MEMORY;

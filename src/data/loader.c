@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* loader: threads that decode batches ahead of their use and hand them out in order. */
 #include <string.h>
-#include <unistd.h>
 
 #include "data/order.h"
 #include "data/store.h"
@@ -38,8 +37,7 @@ struct rin_loader {
 };
 
 uint64_t rin_loader_default_cache(void) {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 4 : (uint64_t)1 << 30;
+    return rin_memory_total() / 4;
 }
 
 /* ---- workers ---- */

@@ -54,13 +54,17 @@ static void print_lines(const rin_config *config, const needs *n, rin_text *text
 }
 
 static void print_json(const rin_config *config, const needs *n, rin_text *text) {
-    rin_text_add(
-        text,
-        "{\"parameters\": %lld, \"batch\": %lld, \"flops_forward\": %.0f, \"flops_step\": %.0f, \"bytes\": {\"weights\": %lld, "
-        "\"gradients\": %lld, \"optimiser\": %lld, \"ema\": %lld, \"activations\": %lld, \"constants\": %lld}}",
-        (long long)n->parameters, (long long)config->train.batch, n->flops_forward, n->flops_step,
-        (long long)n->weights, (long long)n->gradients, (long long)n->optimiser, (long long)n->ema,
-        (long long)n->activations, (long long)n->constants);
+    const struct {
+        const char *name;
+        int64_t bytes;
+    } parts[] = {{"weights", n->weights}, {"gradients", n->gradients},     {"optimiser", n->optimiser},
+                 {"ema", n->ema},         {"activations", n->activations}, {"constants", n->constants}};
+    rin_text_add(text, "{\"parameters\": %lld, \"batch\": %lld, ", (long long)n->parameters, (long long)config->train.batch);
+    rin_text_add(text, "\"flops_forward\": %.0f, \"flops_step\": %.0f, \"bytes\": {", n->flops_forward, n->flops_step);
+    for (size_t i = 0; i < RIN_COUNT(parts); i++) {
+        rin_text_add(text, "%s\"%s\": %lld", i ? ", " : "", parts[i].name, (long long)parts[i].bytes);
+    }
+    rin_text_add(text, "}}");
 }
 
 rin_status rin_plan_describe(const rin_config *config, bool json, bool list, char **text, rin_error *error) {
