@@ -4,10 +4,11 @@
 
 Usage: dev/mutate.py BUILD [--all] [--list] [--jobs N] [FILE ...]
 
-BUILD is a finished build folder (its librin.a is linked against). FILEs default to src/backend/ref/kernels/*.c. Only
-functions that serve the gradient are changed: kernels called *_grad, linear_d* and *_slope; --all changes every function.
-The source tree is not touched: a changed copy is compiled for ref64 and linked before the library, in front of which it
-wins. Exit status: 0 when every change is seen, 1 when some survive.
+BUILD is a finished build folder of this source tree (its librin.a is linked against). FILEs default to
+src/backend/ref/kernels/*.c. Only functions that serve the gradient are changed: kernels called *_grad and linear_d*,
+and what the loss shares with its gradient; --all changes every function. The source tree is not touched: a changed
+copy is compiled for ref64 and linked before the library, in front of which it wins. Exit status: 0 when every change
+is seen, 1 when some survive.
 """
 import argparse
 import concurrent.futures
@@ -28,9 +29,10 @@ GRADIENT = re.compile(r"_grad\b|linear_d[xwz]\b|_slope\b|\bpredict\b|\bunit\b")
 
 # (pattern, replacement): a sign flipped, a factor or term dropped, a comparison or an index moved.
 CHANGES = [
-    (r" \+ ", " - "), (r" - ", " + "), (r" \+= ", " -= "), (r" -= ", " += "), (r" \+= ", " = "), (r" \* ", " + "), (r" / ", " * "),
-    (r"= -(?=\w)", "= "), (r"\(real\)-", "(real)"), (r"(?<=\()-(?=\w)", ""), (r" < ", " <= "), (r" > ", " < "), (r" >= ", " > "),
-    (r" == ", " != "), (r" != ", " == "), (r" && ", " || "), (r" \* \w+(\[[^\]]*\])?(?=[ ;),])", ""), (r" \+ \w+(\[[^\]]*\])?(?=[ ;),])", ""),
+    (r" \+ ", " - "), (r" - ", " + "), (r" \+= ", " -= "), (r" -= ", " += "), (r" \+= ", " = "),
+    (r" \* ", " + "), (r" / ", " * "), (r"= -(?=\w)", "= "), (r"\(real\)-", "(real)"), (r"(?<=\()-(?=\w)", ""),
+    (r" < ", " <= "), (r" > ", " < "), (r" >= ", " > "), (r" == ", " != "), (r" != ", " == "), (r" && ", " || "),
+    (r" \* \w+(\[[^\]]*\])?(?=[ ;),])", ""), (r" \+ \w+(\[[^\]]*\])?(?=[ ;),])", ""),
     (r" - \w+(\[[^\]]*\])?(?=[ ;),])", ""), (r"\? (\w+) : (\w+)", r"? \2 : \1"), (r"sqrt\(", "("), (r"exp\(", "("),
 ]
 # Loops that read beyond their arrays or never end are found by crashes, not by numbers: their heads are left alone.

@@ -239,6 +239,7 @@ rin_status rin_check_case(const char *folder, const char *device, int threads, r
                           int *n_failed, rin_error *error) {
     rin_case c = {.folder = folder};
     int failed = 0;
+    bool all_ran = true;
     rin_status status = open_case(&c, device, threads, error);
     const cJSON *checks = cJSON_GetObjectItemCaseSensitive(c.json, "checks"), *item;
     if (status == RIN_OK && cJSON_GetArraySize(checks) < 1)
@@ -248,9 +249,11 @@ rin_status rin_check_case(const char *folder, const char *device, int threads, r
             rin_check check = {.of = &c, .options = item, .worst = {.tolerance = 1, .index = -1}};
             rin_error failure = {0};
             check.name = rin_check_word(&check, "name", "(no name)");
-            failed += !report(&check, run_check(&check, &failure), &failure, on_result, user);
+            rin_status ran = run_check(&check, &failure);
+            all_ran = all_ran && ran == RIN_OK;
+            failed += !report(&check, ran, &failure, on_result, user);
         }
-        failed += !report_unused(&c, on_result, user);
+        if (all_ran) failed += !report_unused(&c, on_result, user);
     } else {
         status = rin_error_prefix(error, status, "%s", folder);
     }

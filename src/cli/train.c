@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* train: starts and continues training runs. */
+#include <limits.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -52,18 +53,24 @@ static int compare_option(const char *key, const rin_config *wanted, const rin_c
     return code;
 }
 
-/* A resumed run keeps its options: given ones must agree with them. */
-static int compare_options(const rin_cli_args *args, const rin_config *config) {
-    rin_config *wanted = NULL;
+/* A resumed run keeps its options: given ones must agree with the file of the run, before anything is touched. */
+static int compare_options(const rin_cli_args *args, const char *run) {
+    char path[PATH_MAX];
+    rin_config *wanted = NULL, *config = NULL;
     const rin_option *option;
-    int code = rin_cli_config_build(args, false, &wanted);
     bool all = rin_cli_args_has(args, "preset");
-    for (size_t i = 0; code == RIN_EXIT_OK && (option = rin_option_get(i)); i++) {
+    int length = snprintf(path, sizeof path, "%s/config.ini", run);
+    int code = rin_cli_config_build(args, false, &wanted);
+    /* Where there is no run to resume, resuming says so. */
+    bool comparable = code == RIN_EXIT_OK && length > 0 && length < PATH_MAX &&
+                      rin_config_create(&config, NULL) == RIN_OK && rin_config_load_file(config, path, NULL) == RIN_OK;
+    for (size_t i = 0; comparable && code == RIN_EXIT_OK && (option = rin_option_get(i)); i++) {
         bool asked = rin_config_is_set(wanted, option->name) ? strcmp(option->name, "train.steps") != 0
                                                              : all && !is_derived(option->name);
         if (asked) code = compare_option(option->name, wanted, config);
     }
     rin_config_free(wanted);
+    rin_config_free(config);
     return code;
 }
 
@@ -99,18 +106,19 @@ static int create(const rin_cli_args *args, rin_cli_monitor *monitor, rin_traine
 
 static int resume(const rin_cli_args *args, rin_cli_monitor *monitor, rin_trainer **trainer) {
     enum { MOST_STEPS = 1000000000 };
+    const char *run = rin_cli_args_get(args, "out");
     int64_t steps = 0;
     rin_error error = {0};
     int code = rin_cli_args_whole(args, "steps", 1, MOST_STEPS, &steps);
+    if (code == RIN_EXIT_OK) code = compare_options(args, run);
     if (code != RIN_EXIT_OK) return code;
     if (rin_cli_args_has(args, "data")) rin_cli_note("--data is not used: the run goes on with the data it began with");
     rin_listener listener = rin_cli_monitor_start(monitor, 1);
-    rin_status status = rin_trainer_resume(rin_cli_args_get(args, "out"), steps, listener, trainer, &error);
+    rin_status status = rin_trainer_resume(run, steps, listener, trainer, &error);
     rin_cli_monitor_end(monitor);
     if (status != RIN_OK) return rin_cli_fail(&error);
-    const rin_config *config = rin_trainer_config(*trainer);
-    monitor->every = rin_cli_config_whole(config, "train.log_every");
-    return compare_options(args, config);
+    monitor->every = rin_cli_config_whole(rin_trainer_config(*trainer), "train.log_every");
+    return RIN_EXIT_OK;
 }
 
 static void note_start(const rin_trainer *trainer, const char *run) {

@@ -119,6 +119,7 @@ rin_value rin_graph_value(rin_graph *graph, rin_value_kind kind, rin_shape shape
         int capacity = RIN_MAX(256, 2 * graph->value_capacity);
         rin_value_info *values = rin_realloc(graph->values, (size_t)capacity, sizeof *values, &graph->error);
         if (!values) return 0;
+        if (!graph->values) values[0] = (rin_value_info){0}; /* "no value" is looked up like any other */
         graph->values = values;
         graph->value_capacity = capacity;
     }
@@ -143,7 +144,11 @@ rin_value rin_graph_param(rin_graph *graph, const char *name, rin_shape shape, r
     char full[384];
     snprintf(full, sizeof full, "%s%s%s", graph->scope, *graph->scope ? "." : "", name);
     rin_value value = rin_graph_find(graph, full);
-    if (value) return value;
+    if (value) {
+        const rin_value_info *info = &graph->values[value];
+        if (info->kind == RIN_VALUE_PARAM && rin_shape_equal(&info->shape, &shape)) return value;
+        return rin_graph_fail(graph, RIN_ERR_SHAPE, "'%s' is there already, as another tensor", full);
+    }
     value = named_value(graph, RIN_VALUE_PARAM, full, shape);
     if (value) graph->values[value].init = init;
     return value;

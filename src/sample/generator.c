@@ -54,11 +54,16 @@ rin_status rin_generator_create(rin_model *model, const rin_config *config, int6
     if (status == RIN_OK && own.model.seq_len > 1) {
         status = rin_error_set(error, RIN_ERR_UNSUPPORTED, "this model makes video, not pictures");
     }
+    rin_shape shape = rin_model_video_shape(&own.model, 1);
+    int64_t batch = batch_of(count, &own.model), most = (int64_t)(rin_memory_total() / 2) / rin_shape_count(&shape);
+    if (status == RIN_OK && count > most) {
+        status = rin_error_set(error, RIN_ERR_MEMORY,
+                               "count = %lld: at most %lld pictures of this size fit in half of this machine's memory",
+                               (long long)count, (long long)most);
+    }
     if (status != RIN_OK) return status;
     rin_generator *g = rin_calloc(1, sizeof *g, error);
     if (!g) return RIN_ERR_MEMORY;
-    int64_t batch = batch_of(count, &own.model);
-    rin_shape shape = rin_model_video_shape(&own.model, 1);
     g->model = model;
     g->count = count;
     g->seed = seed;

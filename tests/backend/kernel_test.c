@@ -11,37 +11,76 @@
 
 static const double tolerance = 1e-5;
 
-#define LINEAR(rows, in, out, ...) {"linear", RIN_OP_linear, .n = {1, rows, in, out}, .attr.linear = {__VA_ARGS__}}
-#define ATTENTION(b, m, n_keys, width, ...) \
-    {"attention", RIN_OP_attention, .n = {b, m, n_keys, width}, .attr.attention = {__VA_ARGS__}}
-#define PATCH(f, h, w, ch, s, p, first) .patch = {.frames = f, .height = h, .width = w, .channels = ch, .stride = s, .size = p, .front = first}
+#define LINEAR(rows, in, out, ...)                                                       \
+    {                                                                                    \
+        "linear", RIN_OP_linear, .n = {1, rows, in, out}, .attr.linear = { __VA_ARGS__ } \
+    }
+#define ATTENTION(b, m, n_keys, width, ...)                                                          \
+    {                                                                                                \
+        "attention", RIN_OP_attention, .n = {b, m, n_keys, width}, .attr.attention = { __VA_ARGS__ } \
+    }
+#define PATCH(f, h, w, ch, s, p, first) \
+    .patch = {.frames = f, .height = h, .width = w, .channels = ch, .stride = s, .size = p, .front = first}
 
 static const op_case cases[] = {
-    LINEAR(1, 1, 1, 0), LINEAR(1, 7, 8, RIN_ACT_GELU), LINEAR(8, 9, 7, RIN_ACT_SILU), LINEAR(9, 16, 15, 0),
-    LINEAR(17, 15, 16, RIN_ACT_GELU), LINEAR(7, 17, 9, 0), LINEAR(2, 31, 33, RIN_ACT_SILU), LINEAR(13, 64, 1, 0),
-    LINEAR(1, 128, 64, RIN_ACT_SILU), LINEAR(5, 48, 24, 0), LINEAR(130, 67, 33, RIN_ACT_GELU),
-    LINEAR(64, 128, 512, RIN_ACT_GELU), LINEAR(600, 24, 40, 0), LINEAR(12, 530, 40, RIN_ACT_GELU), LINEAR(20, 24, 1050, 0),
-    LINEAR(4, 3, 17, RIN_ACT_GELU, 0.3f, 0), LINEAR(40, 20, 36, RIN_ACT_NONE, 0.5f, 0),
-    {"linear, everything", RIN_OP_linear, .n = {5, 7, 19, 23}, .attr.linear = {RIN_ACT_GELU, 0.3f, 0.4f}, .residual = true},
+    LINEAR(1, 1, 1, .act = RIN_ACT_NONE),
+    LINEAR(1, 7, 8, .act = RIN_ACT_GELU),
+    LINEAR(8, 9, 7, .act = RIN_ACT_SILU),
+    LINEAR(9, 16, 15, .act = RIN_ACT_NONE),
+    LINEAR(17, 15, 16, .act = RIN_ACT_GELU),
+    LINEAR(7, 17, 9, .act = RIN_ACT_NONE),
+    LINEAR(2, 31, 33, .act = RIN_ACT_SILU),
+    LINEAR(13, 64, 1, .act = RIN_ACT_NONE),
+    LINEAR(1, 128, 64, .act = RIN_ACT_SILU),
+    LINEAR(5, 48, 24, .act = RIN_ACT_NONE),
+    LINEAR(130, 67, 33, .act = RIN_ACT_GELU),
+    LINEAR(64, 128, 512, .act = RIN_ACT_GELU),
+    LINEAR(600, 24, 40, .act = RIN_ACT_NONE),
+    LINEAR(12, 530, 40, .act = RIN_ACT_GELU),
+    LINEAR(20, 24, 1050, .act = RIN_ACT_NONE),
+    LINEAR(4, 3, 17, .act = RIN_ACT_GELU, .drop = 0.3f),
+    LINEAR(40, 20, 36, .act = RIN_ACT_NONE, .drop = 0.5f),
+    {"linear, everything", RIN_OP_linear, .n = {5, 7, 19, 23}, .attr.linear = {RIN_ACT_GELU, 0.3f, 0.4f},
+     .residual = true},
     {"linear, drop-path", RIN_OP_linear, .n = {9, 3, 8, 16}, .attr.linear = {0, 0, 0.4f}, .residual = true},
     {"linear, no bias", RIN_OP_linear, .n = {2, 9, 16, 17}, .attr.linear = {0}, .no_bias = true, .residual = true},
     {"linear, twice", RIN_OP_linear, .n = {2, 9, 16, 17}, .attr.linear = {RIN_ACT_SILU, 0, 0}, .twice = true},
-    ATTENTION(1, 1, 1, 1, 1, 0), ATTENTION(1, 1, 7, 3, 1, 0), ATTENTION(2, 8, 9, 8, 1, 0), ATTENTION(1, 15, 17, 30, 2, 0),
-    ATTENTION(2, 7, 16, 48, 3, 0), ATTENTION(1, 9, 131, 32, 2, 0), ATTENTION(1, 260, 5, 16, 2, 0), ATTENTION(3, 50, 99, 64, 1, 0),
-    ATTENTION(1, 3, 300, 128, 1, 0), ATTENTION(2, 5, 6, 14, 7, 0), ATTENTION(2, 49, 97, 20, 4, 0.3f), ATTENTION(1, 13, 150, 6, 1, 0.5f),
+    ATTENTION(1, 1, 1, 1, 1, 0),
+    ATTENTION(1, 1, 7, 3, 1, 0),
+    ATTENTION(2, 8, 9, 8, 1, 0),
+    ATTENTION(1, 15, 17, 30, 2, 0),
+    ATTENTION(2, 7, 16, 48, 3, 0),
+    ATTENTION(1, 9, 131, 32, 2, 0),
+    ATTENTION(1, 260, 5, 16, 2, 0),
+    ATTENTION(3, 50, 99, 64, 1, 0),
+    ATTENTION(1, 3, 300, 128, 1, 0),
+    ATTENTION(2, 5, 6, 14, 7, 0),
+    ATTENTION(2, 49, 97, 20, 4, 0.3f),
+    ATTENTION(1, 13, 150, 6, 1, 0.5f),
     {"attention, twice", RIN_OP_attention, .n = {2, 9, 10, 12}, .attr.attention = {2, 0.1f}, .twice = true},
-    {"layer norm", RIN_OP_layer_norm, .n = {1, 1, 1}}, {"layer norm", RIN_OP_layer_norm, .n = {2, 3, 7}},
-    {"layer norm", RIN_OP_layer_norm, .n = {1, 9, 8}}, {"layer norm", RIN_OP_layer_norm, .n = {3, 1, 17}},
-    {"layer norm", RIN_OP_layer_norm, .n = {2, 150, 33}}, {"layer norm", RIN_OP_layer_norm, .n = {1, 5, 1030}},
+    {"layer norm", RIN_OP_layer_norm, .n = {1, 1, 1}},
+    {"layer norm", RIN_OP_layer_norm, .n = {2, 3, 7}},
+    {"layer norm", RIN_OP_layer_norm, .n = {1, 9, 8}},
+    {"layer norm", RIN_OP_layer_norm, .n = {3, 1, 17}},
+    {"layer norm", RIN_OP_layer_norm, .n = {2, 150, 33}},
+    {"layer norm", RIN_OP_layer_norm, .n = {1, 5, 1030}},
     {"layer norm, twice", RIN_OP_layer_norm, .n = {2, 8, 15}, .twice = true},
-    {"add", RIN_OP_add, .n = {1, 1, 1}}, {"add", RIN_OP_add, .n = {3, 5, 17}}, {"add", RIN_OP_add, .n = {2, 64, 33}, .twice = true},
-    {"add table", RIN_OP_add_table, .n = {3, 2, 17, 2}}, {"add table", RIN_OP_add_table, .n = {5, 7, 8, 9}, .attr.rows.start = 2},
-    {"add table", RIN_OP_add_table, .n = {4, 9, 15, 1}}, {"add table", RIN_OP_add_table, .n = {1, 1, 1, 3}, .attr.rows.start = 2},
-    {"expand", RIN_OP_add_table, .n = {5, 3, 7, -3}}, {"expand", RIN_OP_add_table, .n = {2, 16, 33, -1}},
-    {"expand", RIN_OP_add_table, .n = {3, 2, 16, -5}}, {"table, twice", RIN_OP_add_table, .n = {3, 4, 9, 4}, .twice = true},
-    {"concat", RIN_OP_concat, .n = {1, 1, 1, 1}}, {"concat", RIN_OP_concat, .n = {3, 17, 2, 1, 5, 3}},
+    {"add", RIN_OP_add, .n = {1, 1, 1}},
+    {"add", RIN_OP_add, .n = {3, 5, 17}},
+    {"add", RIN_OP_add, .n = {2, 64, 33}, .twice = true},
+    {"add table", RIN_OP_add_table, .n = {3, 2, 17, 2}},
+    {"add table", RIN_OP_add_table, .n = {5, 7, 8, 9}, .attr.rows.start = 2},
+    {"add table", RIN_OP_add_table, .n = {4, 9, 15, 1}},
+    {"add table", RIN_OP_add_table, .n = {1, 1, 1, 3}, .attr.rows.start = 2},
+    {"expand", RIN_OP_add_table, .n = {5, 3, 7, -3}},
+    {"expand", RIN_OP_add_table, .n = {2, 16, 33, -1}},
+    {"expand", RIN_OP_add_table, .n = {3, 2, 16, -5}},
+    {"table, twice", RIN_OP_add_table, .n = {3, 4, 9, 4}, .twice = true},
+    {"concat", RIN_OP_concat, .n = {1, 1, 1, 1}},
+    {"concat", RIN_OP_concat, .n = {3, 17, 2, 1, 5, 3}},
     {"concat", RIN_OP_concat, .n = {2, 8, 7, 0, 9}},
-    {"slice", RIN_OP_slice, .n = {1, 2, 1}, .attr.rows = {1, 1}}, {"slice", RIN_OP_slice, .n = {5, 9, 17}, .attr.rows = {3, 4}},
+    {"slice", RIN_OP_slice, .n = {1, 2, 1}, .attr.rows = {1, 1}},
+    {"slice", RIN_OP_slice, .n = {5, 9, 17}, .attr.rows = {3, 4}},
     {"slice", RIN_OP_slice, .n = {3, 33, 8}, .attr.rows = {0, 32}, .twice = true},
     {"unpatch", RIN_OP_unpatch, .n = {2, 0}, .attr = {PATCH(1, 4, 6, 3, 1, 2, 0)}},
     {"unpatch", RIN_OP_unpatch, .n = {1, 0}, .attr = {PATCH(1, 3, 5, 1, 1, 1, 0)}},
@@ -69,7 +108,8 @@ static const op_case cases[] = {
     {"random", RIN_OP_random, .n = {2, 100, 33}, .attr.random.kind = RIN_RANDOM_NORMAL},
     {"gamma", RIN_OP_gamma, .n = {17}, .attr.gamma.schedule = {RIN_SCHEDULE_SIGMOID, -3, 3, 0.9, false}},
     {"rescale", RIN_OP_rescale, .n = {3, 5, 7}, .attr.rescale = {2, -1}},
-    {"add noise", RIN_OP_add_noise, .n = {1, 1, 1}}, {"add noise", RIN_OP_add_noise, .n = {3, 5, 17}},
+    {"add noise", RIN_OP_add_noise, .n = {1, 1, 1}},
+    {"add noise", RIN_OP_add_noise, .n = {3, 5, 17}},
     {"add noise", RIN_OP_add_noise, .n = {2, 64, 33}},
     {"standardise", RIN_OP_standardise, .n = {3, 5, 7}},
     {"mask hidden", RIN_OP_mask_hidden, .n = {9, 3, 5, 1}, .attr.mask = {0.6, 9}},
@@ -83,8 +123,8 @@ typedef enum change { AS_IT_IS, ADD_TO_GRADIENTS, LEAVE_OUT } change;
 
 /* Ops whose outputs the gradient engine may ask to be added to. */
 static bool may_add(int op) {
-    static const int ops[] = {RIN_OP_linear_dx, RIN_OP_linear_dw, RIN_OP_attention_grad, RIN_OP_layer_norm_grad,
-                              RIN_OP_add_table_grad, RIN_OP_slice_grad, RIN_OP_loss_grad, RIN_OP_patch};
+    static const int ops[] = {RIN_OP_linear_dx,      RIN_OP_linear_dw,  RIN_OP_attention_grad, RIN_OP_layer_norm_grad,
+                              RIN_OP_add_table_grad, RIN_OP_slice_grad, RIN_OP_loss_grad,      RIN_OP_patch};
     for (size_t i = 0; i < RIN_COUNT(ops); i++) {
         if (ops[i] == op) return true;
     }
@@ -94,7 +134,8 @@ static bool may_add(int op) {
 /* The output may be unwanted: numbers kept for the gradient, and any one of the gradients of an op with several. */
 static bool may_leave_out(const rin_node *node, int output) {
     if (!node->outputs[output]) return false;
-    return output > 0 || node->op == RIN_OP_linear_dw || node->op == RIN_OP_attention_grad || node->op == RIN_OP_layer_norm_grad;
+    return output > 0 || node->op == RIN_OP_linear_dw || node->op == RIN_OP_attention_grad ||
+           node->op == RIN_OP_layer_norm_grad;
 }
 
 static int64_t count_outputs_to_leave_out(const rin_graph *graph) {
@@ -115,7 +156,8 @@ static void apply_change(lab *l, change what, int64_t which) {
     }
 }
 
-static lab *run_changed(const rin_graph *graph, const char *backend, int threads, uint64_t seed, change what, int64_t which) {
+static lab *run_changed(const rin_graph *graph, const char *backend, int threads, uint64_t seed, change what,
+                        int64_t which) {
     lab *l = lab_create(graph, backend, threads);
     rin_value y = 0;
     for (int i = 0; i < graph->n_nodes && !y; i++) {
@@ -135,8 +177,9 @@ static void compare_all(const op_case *c, const lab *l, const lab *oracle, const
         double *got = lab_read(l, (rin_value)v), *expected = lab_read(oracle, (rin_value)v);
         int64_t n = lab_count(l, (rin_value)v);
         char what[160];
-        snprintf(what, sizeof what, "%s (%lld, %lld, %lld, %lld), %s on %s with %d threads, value %d", c->name, (long long)c->n[0],
-                 (long long)c->n[1], (long long)c->n[2], (long long)c->n[3], how, l->name, l->threads, v);
+        snprintf(what, sizeof what, "%s (%lld, %lld, %lld, %lld), %s on %s with %d threads, value %d", c->name,
+                 (long long)c->n[0], (long long)c->n[1], (long long)c->n[2], (long long)c->n[3], how, l->name,
+                 l->threads, v);
         assert_close(what, got, expected, n, tolerance * fmax(1, largest(expected, n)));
         test_free(got);
         test_free(expected);
@@ -147,12 +190,14 @@ static void compare_bits(const op_case *c, const lab *a, const lab *b) {
     for (int v = 1; v < a->graph->n_values; v++) {
         size_t bytes = (size_t)lab_count(a, (rin_value)v) * sizeof(float);
         if (memcmp(lab_memory(a, (rin_value)v), lab_memory(b, (rin_value)v), bytes) != 0) {
-            fail_msg("%s on %s: value %d differs between %d and %d threads", c->name, a->name, v, a->threads, b->threads);
+            fail_msg("%s on %s: value %d differs between %d and %d threads", c->name, a->name, v, a->threads,
+                     b->threads);
         }
     }
 }
 
-static void check_backend(const op_case *c, const rin_graph *graph, const char *backend, uint64_t seed, const lab *oracle) {
+static void check_backend(const op_case *c, const rin_graph *graph, const char *backend, uint64_t seed,
+                          const lab *oracle) {
     lab *one = run_changed(graph, backend, 1, seed, AS_IT_IS, 0);
     compare_all(c, one, oracle, "as it is");
     for (int threads = 2; threads <= 3; threads++) {
@@ -163,7 +208,8 @@ static void check_backend(const op_case *c, const rin_graph *graph, const char *
     lab_free(one);
 }
 
-static void check_changed(const op_case *c, const rin_graph *graph, const char *backend, uint64_t seed, change what, int64_t which) {
+static void check_changed(const op_case *c, const rin_graph *graph, const char *backend, uint64_t seed, change what,
+                          int64_t which) {
     lab *oracle = run_changed(graph, "ref64", 1, seed, what, which);
     lab *l = run_changed(graph, backend, 2, seed, what, which);
     compare_all(c, l, oracle, what == LEAVE_OUT ? "without an output" : "added to");
@@ -194,7 +240,8 @@ static void test_changed(void **state) {
         for (size_t b = 0; b < RIN_COUNT(backends); b++) {
             if (!lab_available(backends[b])) continue;
             check_changed(c, graph, backends[b], i, ADD_TO_GRADIENTS, 0);
-            for (int64_t k = 0; k < count_outputs_to_leave_out(graph); k++) check_changed(c, graph, backends[b], i, LEAVE_OUT, k);
+            for (int64_t k = 0; k < count_outputs_to_leave_out(graph); k++)
+                check_changed(c, graph, backends[b], i, LEAVE_OUT, k);
         }
         rin_graph_free(graph);
     }
@@ -206,7 +253,9 @@ static void test_changed(void **state) {
 static bool check_alias(const op_case *c, lab *l, int i) {
     rin_task *task = &l->tasks[i];
     int alias = rin_op(task->node->op)->alias;
-    if (alias < 0 || !task->in[alias] || rin_shape_count(&task->in_shape[alias]) != rin_shape_count(&task->out_shape[0])) return false;
+    if (alias < 0 || !task->in[alias] ||
+        rin_shape_count(&task->in_shape[alias]) != rin_shape_count(&task->out_shape[0]))
+        return false;
     size_t bytes = (size_t)rin_shape_count(&task->out_shape[0]) * sizeof(float);
     void *input = (void *)(uintptr_t)task->in[alias], *output = task->out[0];
     lab_run(l, i, i + 1);
@@ -214,7 +263,8 @@ static bool check_alias(const op_case *c, lab *l, int i) {
     memcpy(kept, input, bytes);
     task->out[0] = input;
     lab_run(l, i, i + 1);
-    if (memcmp(input, output, bytes) != 0) fail_msg("%s: %s in place differs on %s", c->name, rin_op(task->node->op)->name, l->name);
+    if (memcmp(input, output, bytes) != 0)
+        fail_msg("%s: %s in place differs on %s", c->name, rin_op(task->node->op)->name, l->name);
     memcpy(input, kept, bytes);
     task->out[0] = output;
     test_free(kept);
@@ -260,7 +310,9 @@ static void test_random_bits_agree(void **state) {
                 double got = lab_get(l, y, k), wanted = lab_get(expected, y, k);
                 zeros += got == 0;
                 bool same = i == 0 ? got == wanted : (got == 0) == (wanted == 0);
-                if (!same) fail_msg("%s on %s: element %lld is %g, not %g", both[i]->name, backends[b], (long long)k, got, wanted);
+                if (!same)
+                    fail_msg("%s on %s: element %lld is %g, not %g", both[i]->name, backends[b], (long long)k, got,
+                             wanted);
             }
             assert_true(i == 0 || (zeros > lab_count(l, y) / 4 && zeros < lab_count(l, y) * 3 / 4));
             lab_free(l);
@@ -311,9 +363,12 @@ static void test_no_op_is_forgotten(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kernels),           cmocka_unit_test(test_changed),
-        cmocka_unit_test(test_in_place),          cmocka_unit_test(test_random_bits_agree),
-        cmocka_unit_test(test_random_follows_the_example), cmocka_unit_test(test_no_op_is_forgotten),
+        cmocka_unit_test(test_kernels),
+        cmocka_unit_test(test_changed),
+        cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_random_bits_agree),
+        cmocka_unit_test(test_random_follows_the_example),
+        cmocka_unit_test(test_no_op_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,7 +44,8 @@ static void destroy(rig *r) {
 
 static double element(const rig *r, rin_arena arena, int64_t i) {
     const void *memory = r->weights->arenas[arena];
-    return r->backend->table->element_size == sizeof(float) ? (double)((const float *)memory)[i] : ((const double *)memory)[i];
+    return r->backend->table->element_size == sizeof(float) ? (double)((const float *)memory)[i]
+                                                            : ((const double *)memory)[i];
 }
 
 /* ---- reference numbers ---- */
@@ -84,14 +85,18 @@ static rin_update_attr attr_of(const cJSON *run) {
     const cJSON *clip = cJSON_GetObjectItemCaseSensitive(run, "global_clipnorm");
     bool lamb = strcmp(json_text(run, "optimizer"), "lamb") == 0;
     return (rin_update_attr){.optimizer = lamb ? RIN_OPTIMIZER_LAMB : RIN_OPTIMIZER_ADAMW,
-                             .beta1 = json_number(run, "beta1"), .beta2 = json_number(run, "beta2"),
-                             .eps = json_number(run, "eps"), .weight_decay = json_number(run, "weight_decay"),
+                             .beta1 = json_number(run, "beta1"),
+                             .beta2 = json_number(run, "beta2"),
+                             .eps = json_number(run, "eps"),
+                             .weight_decay = json_number(run, "weight_decay"),
                              .grad_clip = clip ? clip->valuedouble : 0};
 }
 
 static void check_run(const cJSON *json, const cJSON *run, const rin_safetensors *file, const char *backend) {
-    const named_shape tensors[] = {
-        {"a.weight", RIN_SHAPE(7, 5)}, {"a.bias", RIN_SHAPE(7)}, {"n.weight", RIN_SHAPE(5)}, {"pos_emb", RIN_SHAPE(6, 5)}};
+    const named_shape tensors[] = {{"a.weight", RIN_SHAPE(7, 5)},
+                                   {"a.bias", RIN_SHAPE(7)},
+                                   {"n.weight", RIN_SHAPE(5)},
+                                   {"pos_emb", RIN_SHAPE(6, 5)}};
     rin_update_attr attr = attr_of(run);
     rig r = create(backend, 2, tensors, RIN_COUNT(tensors), &attr);
     upload(&r, RIN_ARENA_WEIGHTS, file, "init");
@@ -102,7 +107,8 @@ static void check_run(const cJSON *json, const cJSON *run, const rin_safetensors
         char prefix[64];
         snprintf(prefix, sizeof prefix, "grad/%d", i);
         upload(&r, RIN_ARENA_GRADIENTS, file, prefix);
-        rin_step step = {.step = (uint64_t)i, .learning_rate = cJSON_GetArrayItem(rates, i)->valuedouble, .ema_decay = 0.9};
+        rin_step step = {
+            .step = (uint64_t)i, .learning_rate = cJSON_GetArrayItem(rates, i)->valuedouble, .ema_decay = 0.9};
         rin_program_run(r.program, &step, RIN_SECTION_ALL);
         snprintf(prefix, sizeof prefix, "%s/%d", json_text(run, "name"), i);
         compare(&r, file, prefix);
@@ -132,9 +138,10 @@ static void test_reference_numbers(void **state) {
 /* ---- all arenas, many sizes ---- */
 
 static const named_shape sizes[] = {
-    {"one", RIN_SHAPE(1, 1)},        {"seven", RIN_SHAPE(7)},         {"eight", RIN_SHAPE(2, 4)},  {"nine", RIN_SHAPE(9)},
-    {"odd", RIN_SHAPE(3, 5, 7)},     {"sixteen", RIN_SHAPE(16)},      {"large", RIN_SHAPE(67, 130)}, {"zero", RIN_SHAPE(5, 5)},
-    {"larger", RIN_SHAPE(130, 257)}, {"still", RIN_SHAPE(3, 3)},
+    {"one", RIN_SHAPE(1, 1)},      {"seven", RIN_SHAPE(7)},     {"eight", RIN_SHAPE(2, 4)},
+    {"nine", RIN_SHAPE(9)},        {"odd", RIN_SHAPE(3, 5, 7)}, {"sixteen", RIN_SHAPE(16)},
+    {"large", RIN_SHAPE(67, 130)}, {"zero", RIN_SHAPE(5, 5)},   {"larger", RIN_SHAPE(130, 257)},
+    {"still", RIN_SHAPE(3, 3)},
 };
 
 /* Weights, gradients, moments and average in float's numbers; the tensor "zero" is zero, "still" has no gradient. */
@@ -166,7 +173,8 @@ static void compare_rigs(const char *backend, const rig *a, const rig *b, double
     for (int arena = 0; arena < RIN_N_ARENAS; arena++) {
         for (int i = 0; i < a->weights->n_tensors; i++) {
             const rin_tensor *tensor = &a->weights->tensors[i];
-            double *got = test_malloc((size_t)tensor->count * sizeof *got), *want = test_malloc((size_t)tensor->count * sizeof *want);
+            double *got = test_malloc((size_t)tensor->count * sizeof *got),
+                   *want = test_malloc((size_t)tensor->count * sizeof *want);
             for (int64_t k = 0; k < tensor->count; k++) {
                 got[k] = element(a, (rin_arena)arena, tensor->offset + k);
                 want[k] = element(b, (rin_arena)arena, tensor->offset + k);
@@ -230,7 +238,8 @@ static void test_not_finite_is_skipped(void **state) {
             rig untouched = create(backends[b], 1, sizes, RIN_COUNT(sizes), &attr);
             fill(&untouched);
             rin_weights_upload(r.weights, RIN_ARENA_GRADIENTS, rin_weights_find(r.weights, "one"), &(float){0});
-            rin_weights_upload(untouched.weights, RIN_ARENA_GRADIENTS, rin_weights_find(untouched.weights, "one"), &(float){0});
+            rin_weights_upload(untouched.weights, RIN_ARENA_GRADIENTS, rin_weights_find(untouched.weights, "one"),
+                               &(float){0});
             compare_rigs(backends[b], &r, &untouched, 0);
             destroy(&r);
             destroy(&untouched);

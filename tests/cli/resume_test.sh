@@ -18,7 +18,7 @@ same "$work/whole/model.safetensors" "$work/parts/model.safetensors"
 same "$work/whole/state.safetensors" "$work/parts/state.safetensors"
 
 # Options that contradict the run are refused, those that agree are not.
-expect 2 "train.batch = 4" "$rin" train --out "$work/parts" --resume --batch 8
+expect 2 "train.batch = 4" "$rin" train --out "$work/parts" --resume --batch 8 --steps 9
 expect 2 "model.tape_dim = 16" "$rin" train --out "$work/parts" --resume --set model.tape_dim=8
 expect 0 "is finished" train parts --resume
 expect 1 "no run to resume" "$rin" train --out "$work/images" --resume

@@ -26,7 +26,8 @@ static rin_value square_loss(rin_graph *graph, rin_value y) {
     rin_shape shape = *rin_graph_shape(graph, y);
     rin_value x = rin_graph_input(graph, "x", shape), target = rin_graph_input(graph, "target", shape);
     rin_value gamma = rin_graph_input(graph, "gamma", RIN_SHAPE(shape.dim[0]));
-    return rin_graph_output(graph, "loss", rin_op_loss(graph, y, x, target, gamma, (rin_loss_attr){RIN_PRED_EPS, RIN_LOSS_EPS, 1}));
+    return rin_graph_output(graph, "loss",
+                            rin_op_loss(graph, y, x, target, gamma, (rin_loss_attr){RIN_PRED_EPS, RIN_LOSS_EPS, 1}));
 }
 
 static double loss_of(lab *l, int n_forward) {
@@ -73,8 +74,10 @@ static void test_values_with_several_readers(void **state) {
     const rin_linear_attr gelu = {.act = RIN_ACT_GELU}, none = {0};
     rin_graph *graph = rin_graph_create(NULL);
     assert_non_null(graph);
-    rin_value a = rin_op_expand(graph, param(graph, "a", RIN_SHAPE(3, 4)), 2, 3), w = param(graph, "w", RIN_SHAPE(4, 4));
-    rin_value v = param(graph, "v", RIN_SHAPE(4, 4)), scale = param(graph, "s", RIN_SHAPE(4)), shift = param(graph, "b", RIN_SHAPE(4));
+    rin_value a = rin_op_expand(graph, param(graph, "a", RIN_SHAPE(3, 4)), 2, 3),
+              w = param(graph, "w", RIN_SHAPE(4, 4));
+    rin_value v = param(graph, "v", RIN_SHAPE(4, 4)), scale = param(graph, "s", RIN_SHAPE(4)),
+              shift = param(graph, "b", RIN_SHAPE(4));
     rin_value normed = rin_op_layer_norm(graph, a, scale, shift);
     rin_value y = rin_op_linear(graph, normed, w, shift, a, none);
     rin_value z = rin_op_linear(graph, y, v, 0, y, gelu);
@@ -169,7 +172,8 @@ static void test_nothing_dead_is_left(void **state) {
                 }
                 /* A gradient op that nobody wants one gradient of writes the others. */
                 if (v && !read && !(node->accumulate >> j & 1)) {
-                    fail_msg("%s: output %d of node %d, %s in %s, is not read", tiny_models[m].name, j, i, rin_op(node->op)->name, node->scope);
+                    fail_msg("%s: output %d of node %d, %s in %s, is not read", tiny_models[m].name, j, i,
+                             rin_op(node->op)->name, node->scope);
                 }
                 live = live || read;
             }
@@ -190,9 +194,11 @@ static void test_all_gradients_are_set_first(void **state) {
             for (int i = 0; i < graph->n_nodes; i++) {
                 for (int j = 0; j < graph->nodes[i].n_outputs; j++) {
                     const rin_value_info *out = &graph->values[graph->nodes[i].outputs[j]];
-                    if (!graph->nodes[i].outputs[j] || out->kind != RIN_VALUE_GRAD || out->param != (rin_value)v) continue;
+                    if (!graph->nodes[i].outputs[j] || out->kind != RIN_VALUE_GRAD || out->param != (rin_value)v)
+                        continue;
                     bool adds = graph->nodes[i].accumulate >> j & 1;
-                    if (adds != (writers > 0)) fail_msg("%s: writer %d of %s", tiny_models[m].name, writers, graph->values[v].name);
+                    if (adds != (writers > 0))
+                        fail_msg("%s: writer %d of %s", tiny_models[m].name, writers, graph->values[v].name);
                     writers++;
                 }
             }
@@ -251,7 +257,8 @@ static void test_proof_finds_overlaps(void **state) {
             int64_t before = plan->offsets[a];
             plan->offsets[a] = plan->offsets[b];
             if (rin_plan_verify(graph, plan, &error) == RIN_OK && before != plan->offsets[b]) {
-                fail_msg("%s: value %u [%d, %d] on value %u [%d, %d] is not found", tiny_models[m].name, a, s.from, s.to, b, t.from, t.to);
+                fail_msg("%s: value %u [%d, %d] on value %u [%d, %d] is not found", tiny_models[m].name, a, s.from,
+                         s.to, b, t.from, t.to);
             }
             plan->offsets[a] = before;
             tried++;
@@ -291,7 +298,8 @@ static void test_proof_knows_aliases(void **state) {
         rin_plan *plan;
         rin_graph *graph = rin_graph_create(NULL);
         assert_non_null(graph);
-        rin_value w = param(graph, "w", RIN_SHAPE(4, 4)), x = rin_op_rescale(graph, rin_graph_input(graph, "x", RIN_SHAPE(2, 3, 4)), 2, 0);
+        rin_value w = param(graph, "w", RIN_SHAPE(4, 4)),
+                  x = rin_op_rescale(graph, rin_graph_input(graph, "x", RIN_SHAPE(2, 3, 4)), 2, 0);
         rin_value z = rin_op_rescale(graph, x, 3, 0);
         rin_value y = rin_op_linear(graph, z, w, 0, twice ? z : x, (rin_linear_attr){0});
         (void)rin_graph_output(graph, "y", y);
@@ -342,11 +350,16 @@ static void test_listing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_with_several_readers), cmocka_unit_test(test_what_gets_no_gradient),
-        cmocka_unit_test(test_errors_name_their_scope),     cmocka_unit_test(test_estimate_is_cut_short),
-        cmocka_unit_test(test_nothing_dead_is_left),        cmocka_unit_test(test_all_gradients_are_set_first),
-        cmocka_unit_test(test_proof_finds_overlaps),        cmocka_unit_test(test_proof_finds_values_out_of_place),
-        cmocka_unit_test(test_proof_knows_aliases),         cmocka_unit_test(test_plan_saves_memory),
+        cmocka_unit_test(test_values_with_several_readers),
+        cmocka_unit_test(test_what_gets_no_gradient),
+        cmocka_unit_test(test_errors_name_their_scope),
+        cmocka_unit_test(test_estimate_is_cut_short),
+        cmocka_unit_test(test_nothing_dead_is_left),
+        cmocka_unit_test(test_all_gradients_are_set_first),
+        cmocka_unit_test(test_proof_finds_overlaps),
+        cmocka_unit_test(test_proof_finds_values_out_of_place),
+        cmocka_unit_test(test_proof_knows_aliases),
+        cmocka_unit_test(test_plan_saves_memory),
         cmocka_unit_test(test_listing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

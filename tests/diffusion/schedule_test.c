@@ -19,7 +19,8 @@ static void test_schedules(void **state) {
             double got = (double)rin_gamma(&schedule, t);
             /* 1e-6 of the value; near the noise the formula cancels, where float leaves 1e-7 of 1, not of the value. */
             double allowed = 1e-6 * fabs(expected) + 1.2e-7;
-            if (!(fabs(got - expected) <= allowed)) fail_msg("%s at %g: %.9g, expected %.9g", row->string, t, got, expected);
+            if (!(fabs(got - expected) <= allowed))
+                fail_msg("%s at %g: %.9g, expected %.9g", row->string, t, got, expected);
             if (i == 0 && got < 0.999) fail_msg("%s starts at %g", row->string, got);
             /* What comes last decides the first sampling step: it must be the reference's to a thousandth. */
             if (i == cJSON_GetArraySize(times) - 1 && fabs(got - expected) > 1e-3 * fabs(expected)) {
@@ -41,18 +42,23 @@ static void test_learning_rates(void **state) {
         rin_error error = {0};
         rin_lr_schedule schedule;
         assert_ok(rin_lr_schedule_parse(json_text(row, "schedule"), &schedule, &error), &error);
-        rin_config_train train = {.learning_rate = json_number(row, "base_lr"), .end_lr_factor = json_number(row, "end"),
-                                  .warmup_steps = (int64_t)json_number(row, "warmup"), .batch = 64,
-                                  .steps = (int64_t)json_number(row, "total"), .tail_steps = (int64_t)json_number(row, "tail")};
+        rin_config_train train = {.learning_rate = json_number(row, "base_lr"),
+                                  .end_lr_factor = json_number(row, "end"),
+                                  .warmup_steps = (int64_t)json_number(row, "warmup"),
+                                  .batch = 64,
+                                  .steps = (int64_t)json_number(row, "total"),
+                                  .tail_steps = (int64_t)json_number(row, "tail")};
         const cJSON *rates = json_member(row, "lr");
         assert_int_equal(cJSON_GetArraySize(rates), cJSON_GetArraySize(steps));
         for (int i = 0; i < cJSON_GetArraySize(steps); i++) {
             int64_t step = (int64_t)cJSON_GetArrayItem(steps, i)->valuedouble;
-            double expected = cJSON_GetArrayItem(rates, i)->valuedouble, got = rin_learning_rate(&train, &schedule, step);
+            double expected = cJSON_GetArrayItem(rates, i)->valuedouble,
+                   got = rin_learning_rate(&train, &schedule, step);
             /* The reference computes in float, whose cosine near its zero leaves 1e-7 of the base rate. */
             double allowed = 1e-6 * fabs(expected) + 1.2e-7 * train.learning_rate;
             if (!(fabs(got - expected) <= allowed)) {
-                fail_msg("%s, row %d, step %lld: %.9g, expected %.9g", json_text(row, "schedule"), n, (long long)step, got, expected);
+                fail_msg("%s, row %d, step %lld: %.9g, expected %.9g", json_text(row, "schedule"), n, (long long)step,
+                         got, expected);
             }
         }
         n++;
@@ -134,8 +140,8 @@ static void test_samplers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schedules),      cmocka_unit_test(test_learning_rates), cmocka_unit_test(test_scaled_rates),
-        cmocka_unit_test(test_ema_decay),      cmocka_unit_test(test_sampling_times), cmocka_unit_test(test_estimates),
+        cmocka_unit_test(test_schedules), cmocka_unit_test(test_learning_rates), cmocka_unit_test(test_scaled_rates),
+        cmocka_unit_test(test_ema_decay), cmocka_unit_test(test_sampling_times), cmocka_unit_test(test_estimates),
         cmocka_unit_test(test_samplers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

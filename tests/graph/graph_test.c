@@ -104,7 +104,8 @@ static void test_ops_check_their_inputs(void **state) {
     for (int k = 0; k < 13; k++) {
         rin_error error = {0};
         rin_graph *graph = new_graph();
-        rin_value x = rin_graph_input(graph, "a", a), y = rin_graph_input(graph, "b", b), v = rin_graph_input(graph, "v", flat), got = 0;
+        rin_value x = rin_graph_input(graph, "a", a), y = rin_graph_input(graph, "b", b),
+                  v = rin_graph_input(graph, "v", flat), got = 0;
         switch (k) {
         case 0: got = rin_op_sum(graph, x, y); break;
         case 1: got = rin_op_linear(graph, x, y, 0, 0, (rin_linear_attr){0}); break;
@@ -120,16 +121,20 @@ static void test_ops_check_their_inputs(void **state) {
         case 11: got = rin_op_add_noise(graph, x, x, v); break;
         default: got = rin_op_loss(graph, x, x, y, v, (rin_loss_attr){RIN_PRED_EPS, RIN_LOSS_EPS, 1}); break;
         }
-        if (got || rin_graph_status(graph, &error) != RIN_ERR_SHAPE) fail_msg("wrong input %d is accepted: %s", k, error.text);
+        if (got || rin_graph_status(graph, &error) != RIN_ERR_SHAPE)
+            fail_msg("wrong input %d is accepted: %s", k, error.text);
         rin_graph_free(graph);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),                cmocka_unit_test(test_names_have_scopes),
-        cmocka_unit_test(test_first_error_stays),     cmocka_unit_test(test_outputs_have_one_name),
-        cmocka_unit_test(test_deep_and_long_scopes),  cmocka_unit_test(test_ops_check_their_inputs),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_names_have_scopes),
+        cmocka_unit_test(test_first_error_stays),
+        cmocka_unit_test(test_outputs_have_one_name),
+        cmocka_unit_test(test_deep_and_long_scopes),
+        cmocka_unit_test(test_ops_check_their_inputs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,11 +57,13 @@ static void check_model(const tiny_model *model, uint64_t seed) {
         if (graph->values[v].kind != RIN_VALUE_GRAD) continue;
         rin_value p = graph->values[v].param;
         for (uint32_t k = 0; k < ELEMENTS; k++) {
-            int64_t i = (int64_t)(rin_random_u32((rin_random_key){seed, 1, (uint32_t)v}, k) % (uint64_t)lab_count(l, p));
+            int64_t i =
+                (int64_t)(rin_random_u32((rin_random_key){seed, 1, (uint32_t)v}, k) % (uint64_t)lab_count(l, p));
             double at = lab_get(l, p, i), got = lab_get(l, (rin_value)v, i);
             double expected = (loss_at(l, from, to, p, i, at + 1e-5) - loss_at(l, from, to, p, i, at - 1e-5)) / 2e-5;
             if (!(fabs(got - expected) <= 1e-7 * most + 1e-6 * fabs(expected))) {
-                fail_msg("%s: gradient of %s[%lld] is %.9g, expected %.9g", model->name, graph->values[p].name, (long long)i, got, expected);
+                fail_msg("%s: gradient of %s[%lld] is %.9g, expected %.9g", model->name, graph->values[p].name,
+                         (long long)i, got, expected);
             }
             n++;
         }

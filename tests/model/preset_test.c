@@ -22,7 +22,8 @@ static void check_size(const char *name, const rin_config *config, const cJSON *
     double parameters = (double)count_parameters(graph), flops = rin_graph_flops(graph) / 1e9;
     if (parameters != json_number(expected, "params")) fail_msg("%s: %.0f parameters", name, parameters);
     /* The fixture has two decimals. */
-    if (fabs(flops - json_number(expected, "gflops_forward")) > 0.01 * flops + 0.005) fail_msg("%s: %g GFLOPs", name, flops);
+    if (fabs(flops - json_number(expected, "gflops_forward")) > 0.01 * flops + 0.005)
+        fail_msg("%s: %g GFLOPs", name, flops);
     rin_shape tape = rin_model_tape_shape(&config->model, 1);
     assert_float_equal((double)tape.dim[1], json_number(expected, "tokens"), 0);
     rin_graph_free(graph);
@@ -94,7 +95,8 @@ static void check_drawn(const char *name, const rin_init *init, const float *val
         fine = low >= -bound * (1 + 1e-7) && high <= bound * (1 + 1e-7) && low < -0.98 * bound && high > 0.98 * bound &&
                fabs(mean) <= slack * width && fabs(sd / width - 1) <= slack;
     }
-    if (!fine) fail_msg("%s: %lld values of %g to %g, mean %g, sd %g, scale %g", name, (long long)n, low, high, mean, sd, s);
+    if (!fine)
+        fail_msg("%s: %lld values of %g to %g, mean %g, sd %g, scale %g", name, (long long)n, low, high, mean, sd, s);
 }
 
 /* The preset cifar10 with one block of one layer: all blocks and layers are alike. */
@@ -122,7 +124,8 @@ static void test_initial_values(void **state) {
         if (!v) fail_msg("the model has no %s", row->string);
         check_declared(&graph->values[v], row);
         const rin_tensor *tensor = rin_weights_find(weights, row->string);
-        float *values = test_malloc((size_t)tensor->count * sizeof *values), *others = test_malloc((size_t)tensor->count * sizeof *others);
+        float *values = test_malloc((size_t)tensor->count * sizeof *values),
+              *others = test_malloc((size_t)tensor->count * sizeof *others);
         rin_weights_download(weights, RIN_ARENA_WEIGHTS, tensor, values);
         check_drawn(row->string, &tensor->init, values, tensor->count);
         rin_weights_download(weights, RIN_ARENA_EMA, tensor, others);

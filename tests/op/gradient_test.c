@@ -2,15 +2,16 @@
 /*
  * Gradients of every op against central differences, in double, on the reference.
  *
- * The loss of a case is the mean square of (output - target); target is random, so the gradient that arrives at the op's
- * output is a random tensor, and no error can hide behind a symmetry of the loss.
+ * The loss of a case is the mean square of (output - target); target is random, so the gradient that arrives at the
+ * op's output is a random tensor, and no error can hide behind a symmetry of the loss.
  */
 #include "support/cases.h"
 #include "support/lab.h"
 
 #include "op/family.h"
 
-#define PATCH(f, h, w, ch, s, p, first) .patch = {.frames = f, .height = h, .width = w, .channels = ch, .stride = s, .size = p, .front = first}
+#define PATCH(f, h, w, ch, s, p, first) \
+    .patch = {.frames = f, .height = h, .width = w, .channels = ch, .stride = s, .size = p, .front = first}
 
 static const op_case cases[] = {
     {"linear of one number", RIN_OP_linear, .n = {1, 1, 1, 1}, .attr.linear = {0}},
@@ -21,8 +22,10 @@ static const op_case cases[] = {
     {"linear, silu", RIN_OP_linear, .n = {3, 1, 4, 5}, .attr.linear = {.act = RIN_ACT_SILU}},
     {"linear, dropout", RIN_OP_linear, .n = {3, 4, 3, 5}, .attr.linear = {.drop = 0.4f}},
     {"linear, drop-path", RIN_OP_linear, .n = {8, 2, 3, 4}, .attr.linear = {.path = 0.5f}, .residual = true},
-    {"linear, everything", RIN_OP_linear, .n = {7, 3, 5, 4}, .attr.linear = {RIN_ACT_GELU, 0.3f, 0.2f}, .residual = true},
-    {"linear, twice", RIN_OP_linear, .n = {2, 3, 5, 4}, .attr.linear = {RIN_ACT_SILU, 0.3f, 0.2f}, .residual = true, .twice = true},
+    {"linear, everything", RIN_OP_linear, .n = {7, 3, 5, 4}, .attr.linear = {RIN_ACT_GELU, 0.3f, 0.2f},
+     .residual = true},
+    {"linear, twice", RIN_OP_linear, .n = {2, 3, 5, 4}, .attr.linear = {RIN_ACT_SILU, 0.3f, 0.2f}, .residual = true,
+     .twice = true},
     {"attention of one query, two keys", RIN_OP_attention, .n = {1, 1, 2, 1}, .attr.attention = {1, 0}},
     {"attention", RIN_OP_attention, .n = {2, 3, 5, 6}, .attr.attention = {2, 0}},
     {"attention, many heads", RIN_OP_attention, .n = {1, 7, 4, 15}, .attr.attention = {5, 0}},
@@ -161,7 +164,8 @@ static void test_no_op_is_forgotten(void **state) {
         if (!found) fail_msg("%s has a gradient and no case in this file", rin_op(op)->name);
         for (int b = 0; rin_backend_row(b); b++) {
             const rin_backend_table *row = rin_backend_row(b);
-            if (row->kernels && !row->kernels[op].run) fail_msg("backend %s has no kernel for %s", row->name, rin_op(op)->name);
+            if (row->kernels && !row->kernels[op].run)
+                fail_msg("backend %s has no kernel for %s", row->name, rin_op(op)->name);
         }
     }
 }
@@ -192,7 +196,8 @@ static void test_operation_counts(void **state) {
     assert_float_equal(count_of(graph, RIN_OP_attention), 2 * product, 0);
     assert_float_equal(count_of(graph, RIN_OP_attention_grad), 5 * product, 0);
     rin_graph_free(graph);
-    static const int with_products[] = {RIN_OP_linear, RIN_OP_linear_dx, RIN_OP_linear_dw, RIN_OP_attention, RIN_OP_attention_grad};
+    static const int with_products[] = {RIN_OP_linear, RIN_OP_linear_dx, RIN_OP_linear_dw, RIN_OP_attention,
+                                        RIN_OP_attention_grad};
     for (int op = 0; op < RIN_N_OPS; op++) {
         bool expected = false;
         for (size_t i = 0; i < RIN_COUNT(with_products); i++) expected = expected || with_products[i] == op;

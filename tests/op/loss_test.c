@@ -32,10 +32,12 @@ static void test_values(void **state) {
             const rin_value *in = graph->nodes[0].inputs;
             double sum = 0;
             for (int64_t i = 0; i < 105; i++) {
-                sum += square_error(&c.attr.loss, lab_get(l, in[0], i), lab_get(l, in[1], i), lab_get(l, in[2], i), lab_get(l, in[3], i / 35));
+                sum += square_error(&c.attr.loss, lab_get(l, in[0], i), lab_get(l, in[1], i), lab_get(l, in[2], i),
+                                    lab_get(l, in[3], i / 35));
             }
             double got = lab_get(l, lab_find(l, "y"), 0);
-            if (!(fabs(got - sum / 105) <= 1e-12 * got)) fail_msg("prediction %d, loss %d: %.15g, expected %.15g", pred, loss, got, sum / 105);
+            if (!(fabs(got - sum / 105) <= 1e-12 * got))
+                fail_msg("prediction %d, loss %d: %.15g, expected %.15g", pred, loss, got, sum / 105);
             lab_free(l);
             rin_graph_free(graph);
         }
@@ -63,7 +65,8 @@ static void test_clip_is_inclusive(void **state) {
             for (int v = 1; v < graph->n_values; v++) {
                 if (graph->values[v].kind == RIN_VALUE_GRAD) gradient = (rin_value)v;
             }
-            if ((lab_get(l, gradient, 1) != 0) != rows[i].passes) fail_msg("%s: clip at 0.5, value %g", backends[b], rows[i].output);
+            if ((lab_get(l, gradient, 1) != 0) != rows[i].passes)
+                fail_msg("%s: clip at 0.5, value %g", backends[b], rows[i].output);
         }
         lab_free(l);
         rin_graph_free(graph);

@@ -48,7 +48,8 @@ static rin_shape video(const op_case *c) {
 static rin_shape tokens(const op_case *c) {
     const rin_patch_attr *p = &c->attr.patch;
     int64_t times = (p->frames + p->stride - 1) / p->stride + c->n[1];
-    return RIN_SHAPE(c->n[0], times * (p->height / p->size) * (p->width / p->size), p->stride * p->size * p->size * p->channels);
+    return RIN_SHAPE(c->n[0], times * (p->height / p->size) * (p->width / p->size),
+                     p->stride * p->size * p->size * p->channels);
 }
 
 /* What the op of the case reads. */
@@ -144,7 +145,8 @@ static rin_value apply(const bench *b, const rin_value in[4]) {
 /* The mean square of y - target: the network is said to predict the noise, and so is the loss. */
 static rin_value square_loss(bench *b, rin_value y) {
     rin_shape shape = *rin_graph_shape(b->graph, y);
-    rin_value x = fixed(b, "x", shape), target = fixed(b, "target", shape), gamma = fixed(b, "gamma", RIN_SHAPE(shape.dim[0]));
+    rin_value x = fixed(b, "x", shape), target = fixed(b, "target", shape),
+              gamma = fixed(b, "gamma", RIN_SHAPE(shape.dim[0]));
     return rin_op_loss(b->graph, y, x, target, gamma, (rin_loss_attr){RIN_PRED_EPS, RIN_LOSS_EPS, 1});
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cases: small graphs around one op, from a row of sizes and attributes; shared by the tests of gradients and of kernels. */
+/* cases: small graphs around one op, from a row of sizes and attributes; shared by the tests of gradients and of
+ * kernels. */
 #ifndef RIN_TESTS_CASES_H
 #define RIN_TESTS_CASES_H
 
@@ -26,13 +27,13 @@ typedef struct op_case {
         rin_loss_attr loss;
     } attr;
     bool no_bias, residual; /* linear */
-    bool twice; /* the op is used twice on the same inputs, so that their gradients are sums */
+    bool twice;             /* the op is used twice on the same inputs, so that their gradients are sums */
 } op_case;
 
 /*
  * n of each op:  linear B N in out; attention B M N I; layer_norm B N D; add B N D; add_table B N D R; concat B D n1 n2
- * n3 n4; slice B N D; patch B; unpatch B extra (time steps); loss B N D; zeros, random B N D; sin_cos D; time_encode B D;
- * drop_labels B classes; gamma B; rescale, add_noise, standardise B N D; mask_hidden B N D and 1 for u given.
+ * n3 n4; slice B N D; patch B; unpatch B extra (time steps); loss B N D; zeros, random B N D; sin_cos D; time_encode B
+ * D; drop_labels B classes; gamma B; rescale, add_noise, standardise B N D; mask_hidden B N D and 1 for u given.
  * add_table with R < 0: without x, |R| rows.
  */
 

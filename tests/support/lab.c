@@ -131,8 +131,10 @@ void lab_fill(lab *l, uint64_t seed) {
         int64_t classes = rin_shape_last(&info->shape);
         for (int64_t i = 0; i < lab_count(l, (rin_value)v); i++) {
             double number = (double)rin_random_normal(key, (uint64_t)i);
-            if (is_level(info->name)) number = (double)(float)(0.05 + 0.9 * (double)rin_random_uniform(key, (uint64_t)i));
-            if (labels) number = (int64_t)(rin_random_u32(key, (uint64_t)(i / classes)) % (uint32_t)classes) == i % classes;
+            if (is_level(info->name))
+                number = (double)(float)(0.05 + 0.9 * (double)rin_random_uniform(key, (uint64_t)i));
+            if (labels)
+                number = (int64_t)(rin_random_u32(key, (uint64_t)(i / classes)) % (uint32_t)classes) == i % classes;
             lab_set(l, (rin_value)v, i, number);
         }
     }
@@ -142,7 +144,8 @@ void lab_poison(lab *l) {
     for (int i = 0; i < l->graph->n_nodes; i++) {
         const rin_node *node = &l->graph->nodes[i];
         for (int j = 0; j < node->n_outputs; j++) {
-            for (int64_t k = 0; node->outputs[j] && k < lab_count(l, node->outputs[j]); k++) lab_set(l, node->outputs[j], k, NAN);
+            for (int64_t k = 0; node->outputs[j] && k < lab_count(l, node->outputs[j]); k++)
+                lab_set(l, node->outputs[j], k, NAN);
         }
     }
 }
@@ -153,8 +156,8 @@ static void check_guards(const lab *l) {
         for (int64_t i = 0; i < BEFORE + BEHIND; i++) {
             int64_t at = i < BEFORE ? i : n + i;
             if (!isnan(load(l, l->blocks[v], at))) {
-                fail_msg("%s with %d threads: memory at %lld of value %d (%lld elements) was written", l->name, l->threads,
-                         (long long)(at - BEFORE), v, (long long)n);
+                fail_msg("%s with %d threads: memory at %lld of value %d (%lld elements) was written", l->name,
+                         l->threads, (long long)(at - BEFORE), v, (long long)n);
             }
         }
     }

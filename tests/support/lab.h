@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lab: runs a graph, or some of its nodes, on a backend without the compiler: every value has guarded memory of its own,
- * read and written in double. Tests change tasks at will: aliases, accumulation, outputs that nobody wants.
+ * lab: runs a graph, or some of its nodes, on a backend without the compiler: every value has guarded memory of its
+ * own, read and written in double. Tests change tasks at will: aliases, accumulation, outputs that nobody wants.
  */
 #ifndef RIN_TESTS_LAB_H
 #define RIN_TESTS_LAB_H
@@ -16,7 +16,7 @@ typedef struct lab {
     rin_backend *backend;
     rin_task *tasks; /* [n_nodes of graph] */
     rin_step step;
-    void **blocks;   /* [n_values] with guards */
+    void **blocks; /* [n_values] with guards */
     void *scratch;
     const char *name; /* of the backend */
     int threads;

@@ -19,13 +19,15 @@ const tiny_model tiny_models[] = {
     {"video", "model.num_classes=0 model.seq_len=6 model.seq_stride=2 model.seq_cond=2 model.self_cond=latent"},
     {"odd video", "model.num_classes=0 model.seq_len=3 model.seq_stride=2 model.seq_cond=0 model.self_cond=latent+tape "
                   "model.tape_pos_encoding=sin_cos_plus_learned"},
-    {"velocity", "model.self_cond=latent model.num_layers=2,0,1 model.image_width=12 model.latent_pos_encoding=sin_cos_plus_learned "
+    {"velocity", "model.self_cond=latent model.num_layers=2,0,1 model.image_width=12 "
+                 "model.latent_pos_encoding=sin_cos_plus_learned "
                  "model.tape_pos_encoding=sin_cos_plus_learned diffusion.pred_type=v diffusion.loss_type=x "
                  "diffusion.b_scale=0.6 diffusion.normalize_noisy_input=true diffusion.self_cond_rate=0.5 "
                  "diffusion.self_cond_by_masking=false"},
     {"data", "model.num_classes=0 diffusion.pred_type=x diffusion.loss_type=eps diffusion.train_schedule=cosine"},
-    {"dropout", "model.self_cond=latent model.drop_path=0.3 model.drop_units=0.2 model.drop_att=0.2 diffusion.cond_dropout=0.4 "
-                "train.optimizer=adamw train.grad_clip=1"},
+    {"dropout",
+     "model.self_cond=latent model.drop_path=0.3 model.drop_units=0.2 model.drop_att=0.2 diffusion.cond_dropout=0.4 "
+     "train.optimizer=adamw train.grad_clip=1"},
 };
 
 const int n_tiny_models = (int)RIN_COUNT(tiny_models);
@@ -56,7 +58,8 @@ rin_config *tiny_config(const char *options) {
 static void fill_weights(rin_weights *weights) {
     for (int i = 0; i < weights->n_tensors; i++) {
         const rin_tensor *tensor = &weights->tensors[i];
-        bool is_scale = tensor->shape.rank == 1 && tensor->init.kind == RIN_INIT_CONSTANT && strstr(tensor->name, "ln.weight");
+        bool is_scale =
+            tensor->shape.rank == 1 && tensor->init.kind == RIN_INIT_CONSTANT && strstr(tensor->name, "ln.weight");
         float *values = test_malloc((size_t)tensor->count * sizeof *values);
         for (int64_t k = 0; k < tensor->count; k++) {
             float v = rin_random_normal((rin_random_key){5, 0, (uint32_t)i}, (uint64_t)k);
@@ -103,7 +106,9 @@ void tiny_step_write(tiny_step *s, int64_t first) {
         rin_random_key key = {9, 0, (uint32_t)i};
         for (int64_t k = 0; k < n; k++) {
             uint64_t element = (uint64_t)(first * each + k);
-            if (i == 2) values[k] = (int64_t)(rin_random_u32(key, element / (uint64_t)classes) % (uint32_t)classes) == k % classes;
+            if (i == 2)
+                values[k] =
+                    (int64_t)(rin_random_u32(key, element / (uint64_t)classes) % (uint32_t)classes) == k % classes;
             else values[k] = i == 4 ? rin_random_normal(key, element) : rin_random_uniform(key, element);
         }
         rin_error error = {0};
@@ -121,18 +126,22 @@ float tiny_step_read(const tiny_step *s, const char *name) {
 
 double tiny_step_element(const tiny_step *s, rin_arena arena, int64_t i) {
     const void *memory = s->weights->arenas[arena];
-    return s->backend->table->element_size == sizeof(float) ? (double)((const float *)memory)[i] : ((const double *)memory)[i];
+    return s->backend->table->element_size == sizeof(float) ? (double)((const float *)memory)[i]
+                                                            : ((const double *)memory)[i];
 }
 
 void tiny_step_assert_same(const tiny_step *a, const tiny_step *b, const char *what) {
     float loss = tiny_step_read(a, "loss"), other = tiny_step_read(b, "loss");
-    if (!isfinite(loss) || memcmp(&loss, &other, sizeof loss) != 0) fail_msg("%s: losses %.9g and %.9g", what, (double)loss, (double)other);
+    if (!isfinite(loss) || memcmp(&loss, &other, sizeof loss) != 0)
+        fail_msg("%s: losses %.9g and %.9g", what, (double)loss, (double)other);
     for (int arena = 0; arena < RIN_N_ARENAS; arena++) {
         for (int i = 0; i < a->weights->n_tensors; i++) {
             const rin_tensor *t = &a->weights->tensors[i];
             for (int64_t k = t->offset; k < t->offset + t->count; k++) {
                 double x = tiny_step_element(a, (rin_arena)arena, k), y = tiny_step_element(b, (rin_arena)arena, k);
-                if (!(x == y)) fail_msg("%s: arena %d, %s[%lld]: %.17g and %.17g", what, arena, t->name, (long long)(k - t->offset), x, y);
+                if (!(x == y))
+                    fail_msg("%s: arena %d, %s[%lld]: %.17g and %.17g", what, arena, t->name,
+                             (long long)(k - t->offset), x, y);
             }
         }
     }

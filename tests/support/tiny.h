@@ -27,8 +27,8 @@ typedef struct tiny_step {
 } tiny_step;
 
 /*
- * Weights are normal, 0.2 wide (0.5 to 1.5 around 1 for layer norms), so that nothing starts at zero; gradients are NaN,
- * so that the step must set them; images, labels and frames are random and depend on their example alone.
+ * Weights are normal, 0.2 wide (0.5 to 1.5 around 1 for layer norms), so that nothing starts at zero; gradients are
+ * NaN, so that the step must set them; images, labels and frames are random and depend on their example alone.
  */
 tiny_step tiny_step_create(const rin_config *config, const char *backend, int threads, const rin_step_options *options,
                            const rin_program_options *bound);
