@@ -32,6 +32,26 @@ static inline uint64_t rin_task_base(const rin_task *task, int64_t n) {
     return task->step->first_example * (uint64_t)n;
 }
 
+/*
+ * Element-wise work with one set of factors an example is shared in pieces that begin at the same places for any number
+ * of threads: whole vectors and the rest of a piece are different code, which the compiler may round differently.
+ */
+enum { RIN_PIECE = 1024 };
+
+typedef struct rin_piece {
+    int64_t example, begin, end; /* elements of the whole tensor */
+} rin_piece;
+
+static inline int64_t rin_piece_count(int64_t batch, int64_t per_example) {
+    return batch * ((per_example + RIN_PIECE - 1) / RIN_PIECE);
+}
+
+static inline rin_piece rin_piece_get(int64_t index, int64_t per_example) {
+    int64_t each = (per_example + RIN_PIECE - 1) / RIN_PIECE, example = index / each, from = index % each * RIN_PIECE;
+    return (rin_piece){example, example * per_example + from,
+                       example * per_example + RIN_MIN(per_example, from + RIN_PIECE)};
+}
+
 static inline bool rin_task_adds(const rin_task *task, int output) {
     return task->accumulate >> output & 1;
 }

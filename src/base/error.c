@@ -30,7 +30,8 @@ rin_status rin_error_prefix(rin_error *error, rin_status code, const char *forma
         va_end(args);
         const char *const parts[] = {": ", before};
         for (size_t i = 0; i < RIN_COUNT(parts) && n >= 0; i++) {
-            strncat(error->text, parts[i], sizeof error->text - strlen(error->text) - 1);
+            size_t used = strlen(error->text);
+            snprintf(error->text + used, sizeof error->text - used, "%s", parts[i]);
         }
         error->code = code;
     }

@@ -59,7 +59,8 @@ static void print_json(const rin_config *config, const needs *n, rin_text *text)
         int64_t bytes;
     } parts[] = {{"weights", n->weights}, {"gradients", n->gradients},     {"optimiser", n->optimiser},
                  {"ema", n->ema},         {"activations", n->activations}, {"constants", n->constants}};
-    rin_text_add(text, "{\"parameters\": %lld, \"batch\": %lld, ", (long long)n->parameters, (long long)config->train.batch);
+    rin_text_add(text, "{\"parameters\": %lld, \"batch\": %lld, ", (long long)n->parameters,
+                 (long long)config->train.batch);
     rin_text_add(text, "\"flops_forward\": %.0f, \"flops_step\": %.0f, \"bytes\": {", n->flops_forward, n->flops_step);
     for (size_t i = 0; i < RIN_COUNT(parts); i++) {
         rin_text_add(text, "%s\"%s\": %lld", i ? ", " : "", parts[i].name, (long long)parts[i].bytes);

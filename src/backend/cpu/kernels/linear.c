@@ -225,31 +225,27 @@ void RIN_KERNEL(linear)(const rin_task *task, const rin_team *team) {
 
 /* ---- dz = act'(pre) * survival * dy ---- */
 
-enum { DZ_STRETCH = 256 };
-
 void RIN_KERNEL(linear_dz)(const rin_task *task, const rin_team *team) {
     const float *dy = task->in[0], *pre = task->in[1];
     float *out = task->out[0];
     rin_act kind = RIN_ATTR(task->node, rin_linear_attr)->act;
     survival s = survival_of(task, &task->in_shape[0]);
     bool adds = rin_task_adds(task, 0);
-    _Alignas(64) float factors[DZ_STRETCH];
-    int64_t begin, end;
-    rin_team_share(team, rin_shape_count(&task->in_shape[0]), DZ_STRETCH, &begin, &end);
-    while (begin < end) {
-        int64_t example = begin / s.per_example;
-        int64_t n = RIN_MIN(DZ_STRETCH, RIN_MIN(end, (example + 1) * s.per_example) - begin);
-        float path = path_factor(&s, example);
-        if (s.drop > 0) factors_of(&s, path, begin, n, factors);
-        for (int64_t i = 0; i < n; i += RIN_VF) {
-            int64_t at = begin + i, left = n - i;
+    _Alignas(64) float factors[RIN_PIECE];
+    int64_t first, last, batch = rin_shape_count(&task->in_shape[0]) / s.per_example;
+    rin_team_share(team, rin_piece_count(batch, s.per_example), 1, &first, &last);
+    for (int64_t k = first; k < last; k++) {
+        rin_piece piece = rin_piece_get(k, s.per_example);
+        float path = path_factor(&s, piece.example);
+        if (s.drop > 0) factors_of(&s, path, piece.begin, piece.end - piece.begin, factors);
+        for (int64_t at = piece.begin; at < piece.end; at += RIN_VF) {
+            int64_t left = piece.end - at;
             vf v = load(dy + at, left);
             if (pre) v *= act_slope(kind, load(pre + at, left));
-            v *= s.drop > 0 ? load(factors + i, left) : vf_splat(path);
+            v *= s.drop > 0 ? load(factors + (at - piece.begin), left) : vf_splat(path);
             if (adds) v += load(out + at, left);
             store(out + at, v, left);
         }
-        begin += n;
     }
 }
 

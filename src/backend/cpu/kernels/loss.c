@@ -102,20 +102,19 @@ void RIN_KERNEL(loss_grad)(const rin_task *task, const rin_team *team) {
     const rin_loss_attr *attr = RIN_ATTR(task->node, rin_loss_attr);
     const float *o = task->in[0], *x = task->in[1], *target = task->in[2], *gamma = task->in[3];
     float *out = task->out[0]; /* may be o */
-    int64_t count = rin_shape_count(&task->in_shape[0]), each = count / task->in_shape[0].dim[0], begin, end;
+    int64_t count = rin_shape_count(&task->in_shape[0]), each = count / task->in_shape[0].dim[0], first, last;
     double unit = attr->loss == RIN_LOSS_X ? 1 / attr->b_scale : 1;
     float scale = (float)(-2 * task->step->gradient_scale * unit * unit / (double)count);
     bool adds = rin_task_adds(task, 0);
-    rin_team_share(team, count, RIN_ALIGNMENT / sizeof(float), &begin, &end);
-    while (begin < end) {
-        int64_t example = begin / each, stop = RIN_MIN(end, (example + 1) * each);
-        level l = level_of(attr, gamma[example]);
-        for (int64_t i = begin; i < stop; i += RIN_VF) {
-            int64_t n = stop - i;
+    rin_team_share(team, rin_piece_count(count / each, each), 1, &first, &last);
+    for (int64_t k = first; k < last; k++) {
+        rin_piece piece = rin_piece_get(k, each);
+        level l = level_of(attr, gamma[piece.example]);
+        for (int64_t i = piece.begin; i < piece.end; i += RIN_VF) {
+            int64_t n = piece.end - i;
             vf slope, said = predict(&l, vf_load_most(o + i, n), vf_load_most(x + i, n), &slope);
             vf v = scale * (vf_load_most(target + i, n) - said) * slope;
             vf_store_most(out + i, adds ? vf_load_most(out + i, n) + v : v, n);
         }
-        begin = stop;
     }
 }

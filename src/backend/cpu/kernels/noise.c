@@ -20,15 +20,14 @@ void RIN_KERNEL(random)(const rin_task *task, const rin_team *team) {
 void RIN_KERNEL(add_noise)(const rin_task *task, const rin_team *team) {
     const float *x0 = task->in[0], *noise = task->in[1], *gamma = task->in[2];
     float *y = task->out[0]; /* may be x0 */
-    int64_t count = rin_shape_count(&task->in_shape[0]), each = count / task->in_shape[0].dim[0], begin, end;
-    rin_team_share(team, count, RIN_ALIGNMENT / sizeof(float), &begin, &end);
-    while (begin < end) {
-        int64_t example = begin / each, stop = RIN_MIN(end, (example + 1) * each);
-        float a = sqrtf(gamma[example]), s = sqrtf(1 - gamma[example]);
-        for (; begin < stop; begin += RIN_VF) {
-            int64_t n = stop - begin;
-            vf_store_most(y + begin, a * vf_load_most(x0 + begin, n) + s * vf_load_most(noise + begin, n), n);
+    int64_t batch = task->in_shape[0].dim[0], each = rin_shape_count(&task->in_shape[0]) / batch, first, last;
+    rin_team_share(team, rin_piece_count(batch, each), 1, &first, &last);
+    for (int64_t k = first; k < last; k++) {
+        rin_piece piece = rin_piece_get(k, each);
+        float a = sqrtf(gamma[piece.example]), s = sqrtf(1 - gamma[piece.example]);
+        for (int64_t i = piece.begin; i < piece.end; i += RIN_VF) {
+            int64_t n = piece.end - i;
+            vf_store_most(y + i, a * vf_load_most(x0 + i, n) + s * vf_load_most(noise + i, n), n);
         }
-        begin = stop;
     }
 }
