@@ -24,6 +24,12 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static int64_t peak_memory(void) {
+    struct rusage usage = {0};
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return (int64_t)usage.ru_maxrss * 1024;
+}
+
 static void time_runs(bench *b, rin_program *program, int n, double *min, double *median) {
     rin_step step = {.gradient_scale = 1, .learning_rate = 1e-3, .ema_decay = 0.9999};
     for (int i = -2; i < n; i++) {
@@ -113,9 +119,7 @@ static rin_status bench_train(bench *b, rin_error *error) {
     if (status == RIN_OK) {
         time_runs(b, program, b->options->steps, &b->result->train_step_min, &b->result->train_step_median);
         b->result->gflops_per_s = flops / b->result->train_step_min * 1e-9;
-        struct rusage usage = {0};
-        (void)getrusage(RUSAGE_SELF, &usage);
-        b->result->peak_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
+        b->result->peak_rss_bytes = peak_memory(); /* of the step, not of what is measured after it */
         if (b->options->profile) status = profile(program, &b->result->profile, error);
     }
     rin_program_free(program);
@@ -184,6 +188,7 @@ rin_status rin_bench(const rin_config *config, const rin_bench_options *options,
     if (status == RIN_OK && !options->gemm_only) status = bench_train(&b, error);
     if (status == RIN_OK && !options->gemm_only) status = bench_forward(&b, error);
     if (status == RIN_OK) status = bench_product(&b, error);
+    if (options->gemm_only) result->peak_rss_bytes = peak_memory();
     rin_weights_free(b.weights);
     rin_backend_free(b.backend);
     rin_free(b.seconds);
