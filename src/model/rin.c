@@ -12,12 +12,17 @@ typedef struct streams {
     rin_value read_only; /* (B, r, cond width) what is only read, or 0 */
 } streams;
 
+/* Reads and writes: attention between streams, as wide as the narrower one. */
+static rin_layer cross_layer(const rin_config_model *m, int64_t mlp_ratio) {
+    return (rin_layer){.inner = RIN_MIN(m->tape_dim, m->latent_dim),
+                       .heads = m->rw_num_heads,
+                       .mlp_ratio = mlp_ratio,
+                       .normalise_source = m->xattn_enc_ln};
+}
+
 static rin_value read_tape(rin_net *net, streams s) {
     const rin_config_model *m = net->model;
-    rin_layer layer = {.inner = RIN_MIN(m->tape_dim, m->latent_dim),
-                       .heads = m->rw_num_heads,
-                       .mlp_ratio = m->latent_mlp_ratio,
-                       .normalise_source = m->xattn_enc_ln};
+    rin_layer layer = cross_layer(m, m->latent_mlp_ratio);
     if (m->cond_decoupled_read) {
         rin_layer first = layer;
         first.inner = RIN_MIN(rin_model_cond_width(m), m->latent_dim);
@@ -45,11 +50,7 @@ static rin_value process(rin_net *net, rin_value latents, int64_t n_layers) {
 }
 
 static rin_value write_tape(rin_net *net, streams s) {
-    const rin_config_model *m = net->model;
-    rin_layer layer = {.inner = RIN_MIN(m->tape_dim, m->latent_dim),
-                       .heads = m->rw_num_heads,
-                       .mlp_ratio = m->tape_mlp_ratio,
-                       .normalise_source = m->xattn_enc_ln};
+    rin_layer layer = cross_layer(net->model, net->model->tape_mlp_ratio);
     return rin_transformer(net, "write", &layer, s.tape, s.latents);
 }
 
