@@ -24,8 +24,9 @@ static rin_status write_text(const rin_trainer *trainer, const char *name, const
 
 /* ---- creating and reading ---- */
 
-static rin_status refuse_used(const char *run, rin_error *error) {
+rin_status rin_run_refuse_used(const char *run, rin_error *error) {
     DIR *folder = opendir(run);
+    if (!folder && errno == ENOENT) return RIN_OK;
     if (!folder) return rin_error_set(error, RIN_ERR_IO, "cannot open run folder '%s': %s", run, strerror(errno));
     rin_status status = RIN_OK;
     for (const struct dirent *entry; status == RIN_OK && (entry = readdir(folder));) {
@@ -58,7 +59,7 @@ static rin_status write_run_json(const rin_trainer *trainer, rin_error *error) {
 rin_status rin_run_create_folder(rin_trainer *trainer, rin_error *error) {
     char *ini = NULL;
     rin_status status = rin_dir_create(trainer->run, error);
-    if (status == RIN_OK) status = refuse_used(trainer->run, error);
+    if (status == RIN_OK) status = rin_run_refuse_used(trainer->run, error);
     if (status == RIN_OK) status = rin_config_format(&trainer->config, &ini, error);
     if (status == RIN_OK) status = write_run_json(trainer, error);
     if (status == RIN_OK) status = write_text(trainer, "config.ini", ini, error);

@@ -37,7 +37,9 @@ struct rin_trainer {
 
 /* "<run>/<name>" (rin_free). */
 char *rin_run_path(const rin_trainer *trainer, const char *name, rin_error *error);
-/* Makes an empty folder, refusing one that holds anything; writes config.ini and run.json. */
+/* Refuses a folder that holds anything; one that does not exist is fine. */
+rin_status rin_run_refuse_used(const char *run, rin_error *error) RIN_CHECKED;
+/* Makes the folder, refusing a used one; writes config.ini and run.json. */
 rin_status rin_run_create_folder(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 /* Reads config.ini and run.json back. *n_items: how many the data had when the run began. */
 rin_status rin_run_read_folder(rin_trainer *trainer, int64_t *n_items, rin_error *error) RIN_CHECKED;

@@ -154,6 +154,7 @@ rin_status rin_trainer_create(const rin_config *config, const char *data, const 
     if (status == RIN_OK && !trainer->data) status = RIN_ERR_MEMORY;
     /* What needs no data is refused first, before a large archive is read. */
     if (status == RIN_OK) status = rin_config_validate(&trainer->config, error);
+    if (status == RIN_OK) status = rin_run_refuse_used(run, error);
     if (status == RIN_OK) status = open_data(trainer, error);
     if (status == RIN_OK) status = follow_data(trainer, error);
     if (status == RIN_OK) status = rin_config_validate(&trainer->config, error);
