@@ -6,8 +6,6 @@
 #include "compile/compile.h"
 #include "op/op.h"
 
-enum { ALIGN = 16 }; /* elements: a cache line of floats */
-
 typedef struct buffer {
     int64_t size, offset; /* elements; offset -1 before it is placed */
     int first, last;
@@ -75,7 +73,7 @@ static void make_buffers(planner *p, bool no_reuse) {
                 p->buffers[p->buffer_of[v]].last = p->plan->last[v];
                 continue;
             }
-            int64_t size = (rin_shape_count(&graph->values[v].shape) + ALIGN - 1) / ALIGN * ALIGN;
+            int64_t size = rin_padded_count(rin_shape_count(&graph->values[v].shape));
             p->buffer_of[v] = p->n_buffers;
             p->buffers[p->n_buffers++] = (buffer){size, -1, no_reuse ? -1 : p->plan->first[v],
                                                   no_reuse ? graph->n_nodes : p->plan->last[v]};

@@ -72,7 +72,7 @@ static rin_status place_constants(rin_program *program, rin_error *error) {
         const rin_value_info *info = &program->graph->values[v];
         if (info->kind != RIN_VALUE_CONST) continue;
         program->constant_offsets[v] = sum;
-        sum += (rin_shape_count(&info->shape) + 15) / 16 * 16;
+        sum += rin_padded_count(rin_shape_count(&info->shape));
     }
     return rin_backend_alloc(program->weights->backend, sum, &program->constants, error);
 }
@@ -93,10 +93,11 @@ static rin_status bind_all(rin_program *program, rin_error *error) {
         if (status != RIN_OK) return status;
     }
     if (program->update_at < 0) program->update_at = program->n_tasks;
-    rin_status status = rin_backend_prepare(backend, program->once, program->n_once, &program->scratch_bytes, error);
-    if (status == RIN_OK)
-        status = rin_backend_prepare(backend, program->tasks, program->n_tasks, &program->scratch_bytes, error);
+    size_t once_bytes = 0, run_bytes = 0;
+    rin_status status = rin_backend_prepare(backend, program->once, program->n_once, &once_bytes, error);
+    if (status == RIN_OK) status = rin_backend_prepare(backend, program->tasks, program->n_tasks, &run_bytes, error);
     if (status != RIN_OK) return status;
+    program->scratch_bytes = RIN_MAX(once_bytes, run_bytes);
     int64_t elements = (int64_t)(program->scratch_bytes / backend->table->element_size + 1);
     status = rin_backend_alloc(backend, elements, &program->scratch, error);
     for (int i = 0; i < program->n_tasks; i++) program->tasks[i].scratch = program->scratch;

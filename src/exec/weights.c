@@ -5,8 +5,6 @@
 
 #include "exec/exec.h"
 
-enum { ALIGN = 16 }; /* elements: a cache line of floats */
-
 static rin_status list_tensors(rin_weights *weights, const rin_graph *graph, rin_error *error) {
     int n = 0;
     for (int i = 1; i < graph->n_values; i++) n += graph->values[i].kind == RIN_VALUE_PARAM;
@@ -21,7 +19,7 @@ static rin_status list_tensors(rin_weights *weights, const rin_graph *graph, rin
         *tensor = (rin_tensor){rin_strdup(info->name, error), info->shape, info->init, weights->count, count};
         weights->segments[weights->n_tensors++] = (rin_segment){weights->count, count, info->shape.rank > 1};
         if (!tensor->name) return RIN_ERR_MEMORY;
-        weights->count += (count + ALIGN - 1) / ALIGN * ALIGN;
+        weights->count += rin_padded_count(count);
         weights->parameters += count;
     }
     return RIN_OK;

@@ -17,7 +17,12 @@ typedef struct rin_shape {
 /* RIN_SHAPE(B, N, D) */
 #define RIN_SHAPE(...) ((rin_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
 
-int64_t rin_shape_count(const rin_shape *shape);              /* elements */
+int64_t rin_shape_count(const rin_shape *shape); /* elements */
+/* Elements a tensor takes in an arena: whole cache lines of floats, so that each begins at one. */
+static inline int64_t rin_padded_count(int64_t count) {
+    enum { LINE = 16 };
+    return (count + LINE - 1) / LINE * LINE;
+}
 int64_t rin_shape_last(const rin_shape *shape);               /* innermost dimension, 1 for a scalar */
 int64_t rin_shape_rows(const rin_shape *shape);               /* elements / innermost dimension */
 bool rin_shape_equal(const rin_shape *a, const rin_shape *b); /* same rank and dimensions */

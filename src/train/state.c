@@ -44,7 +44,9 @@ static rin_status write_state(rin_trainer *trainer, const char *path, rin_error 
     return status;
 }
 
-static rin_status read_step(const char *path, int64_t *step, rin_error *error) {
+/* Opens a state and reads its step. *file is NULL after an error. */
+static rin_status open_state(const char *path, rin_safetensors **out, int64_t *step, rin_error *error) {
+    *out = NULL;
     rin_safetensors *file;
     rin_status status = rin_safetensors_open(path, &file, error);
     if (status != RIN_OK) return status;
@@ -54,23 +56,31 @@ static rin_status read_step(const char *path, int64_t *step, rin_error *error) {
     if (!format || strcmp(format, "rin-state-1") != 0 || *step < 0 || *end) {
         status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' is not the state of a training run", path);
     }
-    rin_safetensors_close(file);
+    if (status == RIN_OK) *out = file;
+    else rin_safetensors_close(file);
     return status;
+}
+
+/* "<run>/state-<step>.safetensors", where an older state is kept (rin_free). */
+static char *old_path(const rin_trainer *trainer, int64_t step, rin_error *error) {
+    char name[64];
+    snprintf(name, sizeof name, "state-%09lld.safetensors", (long long)step);
+    return rin_run_path(trainer, name, error);
 }
 
 /* The state that is about to be replaced gets a second name, so that at no moment there is none. */
 static rin_status keep_old(rin_trainer *trainer, const char *path, rin_error *error) {
     int64_t step;
-    if (trainer->config.train.keep < 2 || !rin_path_exists(path) || read_step(path, &step, NULL) != RIN_OK)
-        return RIN_OK;
+    rin_safetensors *file;
+    if (trainer->config.train.keep < 2 || !rin_path_exists(path)) return RIN_OK;
+    if (open_state(path, &file, &step, NULL) != RIN_OK) return RIN_OK;
+    rin_safetensors_close(file);
     if (step == trainer->step) return RIN_OK;
-    char name[64];
-    snprintf(name, sizeof name, "state-%09lld.safetensors", (long long)step);
-    char *kept = rin_run_path(trainer, name, error);
+    char *kept = old_path(trainer, step, error);
     if (!kept) return RIN_ERR_MEMORY;
     rin_status status = RIN_OK;
     if (link(path, kept) != 0 && errno != EEXIST) {
-        rin_log_write((rin_log){trainer->listener.on_log, trainer->listener.user}, RIN_LOG_WARNING,
+        rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
                       "cannot keep the checkpoint of step %lld beside the new one: %s", (long long)step,
                       strerror(errno));
     }
@@ -117,9 +127,7 @@ static rin_status remove_old(rin_trainer *trainer, rin_error *error) {
     for (int i = 0; i < old.n && status == RIN_OK; i++) {
         /* States beyond this step are from a run that was continued from an older one. */
         if (old.steps[i] < trainer->step && i + 1 < trainer->config.train.keep) continue;
-        char name[64];
-        snprintf(name, sizeof name, "state-%09lld.safetensors", (long long)old.steps[i]);
-        char *path = rin_run_path(trainer, name, error);
+        char *path = old_path(trainer, old.steps[i], error);
         if (!path) status = RIN_ERR_MEMORY;
         else (void)unlink(path);
         rin_free(path);
@@ -148,8 +156,7 @@ rin_status rin_state_save(rin_trainer *trainer, rin_error *error) {
 
 static rin_status load_from(rin_trainer *trainer, const char *path, rin_error *error) {
     rin_safetensors *file = NULL;
-    rin_status status = read_step(path, &trainer->step, error);
-    if (status == RIN_OK) status = rin_safetensors_open(path, &file, error);
+    rin_status status = open_state(path, &file, &trainer->step, error);
     if (status == RIN_OK) {
         const char *sum = rin_safetensors_metadata(file, "loss_sum"),
                    *count = rin_safetensors_metadata(file, "loss_count");
@@ -168,9 +175,7 @@ rin_status rin_state_load(rin_trainer *trainer, bool *found, rin_error *error) {
     *found = false;
     rin_status status = list_old(trainer, &old, error), first = RIN_OK;
     for (int i = -1; i < old.n && status == RIN_OK && !*found; i++) {
-        char name[64] = "state.safetensors";
-        if (i >= 0) snprintf(name, sizeof name, "state-%09lld.safetensors", (long long)old.steps[i]);
-        char *path = rin_run_path(trainer, name, error);
+        char *path = i < 0 ? rin_run_path(trainer, "state.safetensors", error) : old_path(trainer, old.steps[i], error);
         if (!path) {
             status = RIN_ERR_MEMORY;
         } else if (rin_path_exists(path)) {
@@ -178,7 +183,7 @@ rin_status rin_state_load(rin_trainer *trainer, bool *found, rin_error *error) {
             rin_status loaded = load_from(trainer, path, &failure);
             *found = loaded == RIN_OK;
             if (loaded != RIN_OK) {
-                rin_log_write((rin_log){trainer->listener.on_log, trainer->listener.user}, RIN_LOG_WARNING,
+                rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
                               "checkpoint cannot be used, trying an older one: %s", failure.text);
                 if (first == RIN_OK && error) *error = failure;
                 if (first == RIN_OK) first = loaded;

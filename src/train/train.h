@@ -33,6 +33,10 @@ struct rin_trainer {
     char sample_path[64]; /* of the last picture, within the run's folder */
 };
 
+static inline rin_log rin_trainer_log(const rin_trainer *trainer) {
+    return (rin_log){trainer->listener.on_log, trainer->listener.user};
+}
+
 /* ---- folder.c: the files of a run ---- */
 
 /* "<run>/<name>" (rin_free). */

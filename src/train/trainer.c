@@ -10,10 +10,6 @@
 #include "model/model.h"
 #include "train/train.h"
 
-static rin_log log_of(const rin_trainer *trainer) {
-    return (rin_log){trainer->listener.on_log, trainer->listener.user};
-}
-
 /* ---- opening ---- */
 
 /* Colour, unless every picture of a sample spread over the set is grey. */
@@ -65,7 +61,7 @@ static rin_status open_data(rin_trainer *trainer, rin_error *error) {
         return rin_error_set(error, RIN_ERR_UNSUPPORTED, "model.seq_len = %lld: training reads images only, use 1",
                              (long long)trainer->config.model.seq_len);
     }
-    return rin_dataset_open(trainer->data, NULL, log_of(trainer), &trainer->dataset, error);
+    return rin_dataset_open(trainer->data, NULL, rin_trainer_log(trainer), &trainer->dataset, error);
 }
 
 static rin_status build_program(rin_trainer *trainer, rin_error *error) {
@@ -106,7 +102,7 @@ static rin_status open_loader(rin_trainer *trainer, rin_error *error) {
                                   .cache_bytes = c->data.cache_mb ? (uint64_t)c->data.cache_mb << 20
                                                                   : rin_loader_default_cache(),
                                   .cancel = &trainer->cancelled,
-                                  .log = log_of(trainer),
+                                  .log = rin_trainer_log(trainer),
                                   .progress = show_loading,
                                   .progress_user = trainer};
     trainer->one_hot = rin_calloc((size_t)(batch * c->model.num_classes), sizeof *trainer->one_hot, error);
