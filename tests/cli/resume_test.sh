@@ -23,10 +23,10 @@ expect 2 "model.tape_dim = 16" "$rin" train --out "$work/parts" --resume --set m
 expect 0 "is finished" train parts --resume
 expect 1 "no run to resume" "$rin" train --out "$work/images" --resume
 
-# Ctrl-C.
-many="--steps 600 --set train.checkpoint_every=100"
+# Ctrl-C, in a run so long that the signal finds it at work also on a machine that stalls for seconds.
+many="--steps 2000 --set train.checkpoint_every=100"
 # shellcheck disable=SC2086
-expect 0 "600 steps done" train long $many
+expect 0 "2000 steps done" train long $many
 # shellcheck disable=SC2086
 "$rin" train --data "$work/images" --out "$work/stopped" $tiny --set train.lr_schedule=none $many 2>"$work/stderr" &
 pid=$!
@@ -41,7 +41,7 @@ code=0
 wait $pid || code=$?
 [ $code -eq 130 ] || fail "exit code $code instead of 130 after SIGINT"
 grep -q "stopped and saved after step" "$work/stderr" || fail "no word of where it stopped"
-expect 0 "600 steps done" "$rin" train --out "$work/stopped" --resume
+expect 0 "2000 steps done" "$rin" train --out "$work/stopped" --resume
 same "$work/long/model.safetensors" "$work/stopped/model.safetensors"
 same "$work/long/state.safetensors" "$work/stopped/state.safetensors"
 
