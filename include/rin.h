@@ -5,6 +5,7 @@
  * The one public header. Every handle is opaque. Fallible functions return a rin_status and write what went
  * wrong to the caller's rin_error (which may be NULL). The library never exits, never prints and keeps no
  * global state: handles may be used from different threads as long as each handle is used by one at a time.
+ * A NULL where none is allowed is refused (ARG), or answered by NULL, 0, false or -1; what is not there is done.
  */
 #ifndef RIN_H
 #define RIN_H
@@ -37,6 +38,7 @@ typedef enum rin_status {
     RIN_ERR_DEVICE,      /* a device failed */
     RIN_ERR_NUMERIC,     /* a number that is not finite */
     RIN_ERR_CANCELLED,   /* the caller asked to stop */
+    RIN_ERR_BUSY,        /* another program or handle is at work on it */
     RIN_ERR_INTERNAL     /* a defect of the library */
 } rin_status;
 
@@ -118,8 +120,8 @@ RIN_API rin_status rin_config_validate(const rin_config *config, rin_error *erro
 /* ---- progress and cancellation ---- */
 
 typedef struct rin_progress {
-    const char *doing;   /* "train", "sample", "load", "evaluate": what is counted; static text */
-    int64_t done, total; /* steps, evaluations or images */
+    const char *doing;   /* "train", "sample", "load", "evaluate", "wait for data": what is counted; static text */
+    int64_t done, total; /* steps, evaluations or images; total is 0 where it is not known */
     double seconds, eta; /* spent since the start of this call, and estimated to the end */
     double images_per_second;
     double loss; /* training: of the last step; else 0 */
@@ -128,10 +130,11 @@ typedef struct rin_progress {
     int64_t memory_bytes;    /* peak resident memory of the process */
     bool saved;              /* training: a checkpoint was written after this step */
     const char *sample_path; /* training: the picture that was written after this step, or NULL */
+    int64_t bad_steps;       /* training: steps so far that were not applied, their loss or gradient not finite */
 } rin_progress;
 
-/* Called after every step from the thread that called the library. Return false to stop: the call then ends with
- * CANCELLED, training after it has saved. */
+/* Called after every step, and now and then while there is none, from the thread that called the library. Return false
+ * to stop: the call then ends with CANCELLED, training after it has saved. */
 typedef bool (*rin_progress_fn)(void *user, const rin_progress *progress);
 
 /* Where a call reports to. All may be NULL. */
@@ -147,14 +150,17 @@ typedef struct rin_trainer rin_trainer;
 
 /*
  * Starts a training run: data is a folder or archive of images, run a folder that does not exist or is empty. Options
- * that follow from the data (classes, channels) are set unless config has them set. config is copied.
- * Errors: CONFIG for options that do not fit; IO, FORMAT for data and folder.
+ * that follow from the data (classes, channels) are set unless config has them set. config is copied. The run's folder
+ * is locked until rin_trainer_free.
+ * Errors: CONFIG for options that do not fit; MEMORY for a network that does not; IO, FORMAT for data and folder; BUSY
+ * when another trainer holds the folder.
  */
 RIN_API rin_status rin_trainer_create(const rin_config *config, const char *data, const char *run,
                                       rin_listener listener, rin_trainer **out, rin_error *error);
 /*
- * Continues a run from its last checkpoint, bit for bit as if it had never stopped (same machine and threads).
- * steps > 0 extends the run. Everything else comes from the run's folder.
+ * Continues a run from its last checkpoint, bit for bit as if it had never stopped (same machine). A checkpoint that
+ * cannot be read is reported and the one before is used. steps > 0 extends the run. Everything else comes from the
+ * run's folder. Errors: as above.
  */
 RIN_API rin_status rin_trainer_resume(const char *run, int64_t steps, rin_listener listener, rin_trainer **out,
                                       rin_error *error);
@@ -164,13 +170,17 @@ RIN_API const rin_config *rin_trainer_config(const rin_trainer *trainer);
 RIN_API int64_t rin_trainer_steps_done(const rin_trainer *trainer);
 RIN_API bool rin_trainer_is_done(const rin_trainer *trainer);
 /*
- * One optimiser step, with the checkpoint and the sample picture that are due after it. progress may be NULL.
- * Errors: NUMERIC for a loss that is not finite, the last checkpoint stays; whatever loading and saving meet.
+ * One optimiser step, with the line of metrics, the checkpoint and the sample picture that are due after it. progress
+ * may be NULL. A step whose loss or gradient is not finite is not applied, but reported and counted. A checkpoint,
+ * line or picture that cannot be written is reported; the first two are tried again, so nothing is lost by that.
+ * Errors: NUMERIC after train.max_bad_steps such steps in a row, the last checkpoint stays; what loading data meets;
+ * IO, MEMORY when the checkpoint of the last step cannot be written; CANCELLED by the listener.
  */
 RIN_API rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress, rin_error *error);
 /* Writes a checkpoint now. */
 RIN_API rin_status rin_trainer_save(rin_trainer *trainer, rin_error *error);
-/* Steps until the end, or until the listener says stop: then saves and returns CANCELLED. */
+/* Steps until the end, or until the listener says stop: then saves and returns CANCELLED. Also saves before it returns
+ * any other error but NUMERIC. */
 RIN_API rin_status rin_trainer_run(rin_trainer *trainer, rin_error *error);
 
 /* ---- trained models ---- */
@@ -205,11 +215,11 @@ RIN_API void rin_generator_free(rin_generator *generator);
 /* One evaluation step of the current batch; progress counts them all. progress may be NULL. */
 RIN_API rin_status rin_generator_step(rin_generator *generator, rin_progress *progress, rin_error *error);
 RIN_API bool rin_generator_is_done(const rin_generator *generator);
-/* Steps to the end; CANCELLED when the listener says stop. */
+/* Steps to the end. Errors: CANCELLED when the listener says stop; NUMERIC when the network's output is not finite. */
 RIN_API rin_status rin_generator_run(rin_generator *generator, rin_listener listener, rin_error *error);
-/* Sizes of a picture: width, height, channels. */
+/* Sizes of a picture; any may be NULL. */
 RIN_API void rin_generator_size(const rin_generator *generator, int *width, int *height, int *channels);
-/* Picture i as width * height * channels bytes, rows from the top; borrowed, valid once done. */
+/* Picture i as width * height * channels bytes, rows from the top; borrowed; NULL while it is not made. */
 RIN_API const uint8_t *rin_generator_pixels(const rin_generator *generator, int64_t i);
 /* PNG files of picture i, and of all of them, `columns` a row (0: nearly square). */
 RIN_API rin_status rin_generator_write(const rin_generator *generator, int64_t i, const char *path, rin_error *error);
@@ -219,9 +229,9 @@ RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int 
 /* ---- measuring ---- */
 
 /*
- * Mean squared error of the predicted noise at each of n_times times in (0, 1], over at most `limit` images (0: all)
- * taken evenly over the classes: EMA weights, no dropout, self-conditioned by a first forward from zero hiddens. losses
- * [n_times], *n_images: how many were used.
+ * Mean squared error of the predicted noise at each of n_times (1 to 10000) times in (0, 1], over at most `limit`
+ * images (0: all) taken evenly over the classes: EMA weights, no dropout, self-conditioned by a first forward from zero
+ * hiddens. losses [n_times], *n_images: how many were used.
  */
 RIN_API rin_status rin_eval_loss(rin_model *model, const char *data, const double *times, int n_times, int64_t limit,
                                  uint64_t seed, rin_listener listener, double *losses, int64_t *n_images,
@@ -249,9 +259,13 @@ typedef struct rin_bench_result {
 RIN_API rin_status rin_bench(const rin_config *config, const rin_bench_options *options, rin_bench_result *result,
                              rin_error *error);
 
-/* Parameters, FLOPs and bytes of training with this configuration, computed without allocating them; with `list` the
- * planned ops. *text is freed by rin_string_free. */
-RIN_API rin_status rin_plan_describe(const rin_config *config, bool json, bool list, char **text, rin_error *error);
+/*
+ * Parameters, FLOPs and bytes of training with this configuration, computed without allocating them; with `list` the
+ * planned ops. memory: bytes there are, 0 for what this process may use. *text is freed by rin_string_free.
+ * Errors: CONFIG; MEMORY when training does not fit, with *text set all the same and what would help in the message.
+ */
+RIN_API rin_status rin_plan_describe(const rin_config *config, bool json, bool list, uint64_t memory, char **text,
+                                     rin_error *error);
 
 /* What a data set holds: counts, classes, sizes, broken files. Decodes everything. *text is freed by rin_string_free.
  */

@@ -25,8 +25,14 @@
 /* Records code and message in error (may be NULL) and returns code. */
 rin_status rin_error_set(rin_error *error, rin_status code, const char *format, ...) RIN_PRINTF(3, 4);
 
+/* IO: "cannot <what> '<path>': ", and what the system says (errno). */
+rin_status rin_error_system(rin_error *error, const char *what, const char *path);
+
 /* Puts "text: " before the message already in error and returns its code. */
 rin_status rin_error_prefix(rin_error *error, rin_status code, const char *format, ...) RIN_PRINTF(3, 4);
+
+/* Records that a public function was given NULL for this argument. Returns ARG. */
+rin_status rin_error_null(rin_error *error, const char *function, const char *argument);
 
 /* Where remarks go; passed by value. */
 typedef struct rin_log {
@@ -50,8 +56,14 @@ void rin_free(void *memory);
 void *rin_alloc_aligned(size_t bytes, rin_error *error) RIN_CHECKED;
 void rin_free_aligned(void *memory);
 
-/* Bytes of physical memory of this machine; 4 GiB where it does not tell. */
+/* Bytes of memory that this process may use: the machine's (4 GiB where it does not tell), or a lower limit of its
+ * control groups, address space or data. */
 uint64_t rin_memory_total(void);
+/* The lowest limit of the control groups named in the file list (/proc/self/cgroup), both versions, and of the groups
+ * around them; root is where groups are mounted (/sys/fs/cgroup). UINT64_MAX without a limit. */
+uint64_t rin_memory_limit_of_groups(const char *list, const char *root);
+/* MEMORY, with both numbers, when what (such as "the weights") needs more bytes than rin_memory_total. */
+rin_status rin_memory_expect(uint64_t bytes, const char *what, rin_error *error) RIN_CHECKED;
 
 /* ---- growing text ---- */
 
@@ -66,17 +78,47 @@ void rin_text_add(rin_text *text, const char *format, ...) RIN_PRINTF(2, 3);
 rin_status rin_text_take(rin_text *text, char **out, rin_error *error) RIN_CHECKED;
 void rin_text_clear(rin_text *text);
 
-/* ---- files ---- */
+/* ---- paths and folders ---- */
+
+bool rin_path_exists(const char *path);
+bool rin_path_is_dir(const char *path);
+/* Joins two path parts into a new string (rin_free). NULL when out of memory. */
+char *rin_path_join(const char *left, const char *right, rin_error *error);
+/* The path of something that exists, from the root and without links (rin_free). */
+rin_status rin_path_absolute(const char *path, char **out, rin_error *error) RIN_CHECKED;
+/* Creates a folder and its parents; existing ones are fine. */
+rin_status rin_dir_create(const char *path, rin_error *error) RIN_CHECKED;
+
+/* Lists a folder. Ownership: *out is closed by rin_dir_close, which accepts NULL. */
+typedef struct rin_dir rin_dir;
+rin_status rin_dir_open(const char *path, rin_dir **out, rin_error *error) RIN_CHECKED;
+/* The next entry but . and .., in no order; *name is borrowed until the next call, and NULL at the end. */
+rin_status rin_dir_next(rin_dir *dir, const char **name, rin_error *error) RIN_CHECKED;
+int rin_dir_descriptor(const rin_dir *dir); /* for fstatat */
+void rin_dir_close(rin_dir *dir);
+
+/* ---- reading files ---- */
+
+/* A regular file, read at explicit positions, so that threads do not disturb each other. */
+typedef struct rin_input {
+    char *path;     /* NULL: not open */
+    uint64_t bytes; /* of the file when it was opened */
+    int fd;
+} rin_input;
+
+rin_status rin_input_open(rin_input *input, const char *path, rin_error *error) RIN_CHECKED;
+/* Exactly n bytes. Errors: IO, also when the file has shrunk. Threads: safe. */
+rin_status rin_input_read(const rin_input *input, uint64_t offset, void *out, size_t n, rin_error *error) RIN_CHECKED;
+void rin_input_close(rin_input *input); /* once or more often */
 
 /* Whole file with a NUL after its last byte; refuses more than max_bytes. *bytes must be freed by rin_free. */
 rin_status rin_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n_bytes,
                          rin_error *error) RIN_CHECKED;
-bool rin_path_exists(const char *path);
-bool rin_path_is_dir(const char *path);
-/* Creates a folder and its parents; existing ones are fine. */
-rin_status rin_dir_create(const char *path, rin_error *error) RIN_CHECKED;
-/* Joins two path parts into a new string (rin_free). NULL when out of memory. */
-char *rin_path_join(const char *left, const char *right, rin_error *error) RIN_CHECKED;
+
+/* ---- writing files ---- */
+
+/* What stands between the name of a file and two numbers while the file is being written. */
+#define RIN_TEMPORARY ".tmp-"
 
 /* A file that appears under its name only when complete: temporary name, sync, rename, sync of the folder. */
 typedef struct rin_atomic_file {
@@ -90,6 +132,32 @@ rin_status rin_atomic_commit(rin_atomic_file *file, rin_error *error) RIN_CHECKE
 /* Removes the temporary file; does nothing after commit. */
 void rin_atomic_abort(rin_atomic_file *file);
 rin_status rin_file_write(const char *path, const void *bytes, size_t n, rin_error *error) RIN_CHECKED; /* atomic */
+
+/* Adds bytes at the end of a file, all or, if the system lets us, none of them; creates it when it is not there. */
+rin_status rin_file_append(const char *path, const void *bytes, size_t n, rin_error *error) RIN_CHECKED;
+/* Returns once what was written is safe from a loss of power. */
+rin_status rin_file_sync(const char *path, rin_error *error) RIN_CHECKED;
+/* A second name for a file. Errors: IO, among others for a name that exists. */
+rin_status rin_file_link(const char *from, const char *to, rin_error *error) RIN_CHECKED;
+/* Removes a name; one that does not exist is fine. */
+rin_status rin_file_remove(const char *path, rin_error *error) RIN_CHECKED;
+
+/* ---- locks between programs ---- */
+
+enum { RIN_LOCK_OWNER = 160 };
+
+typedef struct rin_lock {
+    int fd;
+    bool held;
+} rin_lock;
+
+/*
+ * Takes the lock that the file at path stands for, without waiting. left_by: who held it last, when that one ended
+ * without releasing it; else "". Errors: BUSY while another holds it, which the message names; UNSUPPORTED where the
+ * file system has no locks; IO.
+ */
+rin_status rin_lock_take(rin_lock *lock, const char *path, char left_by[RIN_LOCK_OWNER], rin_error *error) RIN_CHECKED;
+void rin_lock_release(rin_lock *lock); /* does nothing when it is not held */
 
 /* ---- time ---- */
 

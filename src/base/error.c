@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/* error: statuses by name, messages, remarks. */
 #include <string.h>
 
 #include "base/base.h"
 
 const char *rin_status_name(rin_status status) {
-    static const char *const names[] = {"OK",     "ARG",         "CONFIG", "SHAPE",   "IO",        "FORMAT",
-                                        "MEMORY", "UNSUPPORTED", "DEVICE", "NUMERIC", "CANCELLED", "INTERNAL"};
+    static const char *const names[] = {"OK",          "ARG",    "CONFIG",  "SHAPE",     "IO",   "FORMAT",  "MEMORY",
+                                        "UNSUPPORTED", "DEVICE", "NUMERIC", "CANCELLED", "BUSY", "INTERNAL"};
     return (size_t)status < RIN_COUNT(names) ? names[status] : "UNKNOWN";
 }
 
@@ -36,6 +37,10 @@ rin_status rin_error_prefix(rin_error *error, rin_status code, const char *forma
         error->code = code;
     }
     return code;
+}
+
+rin_status rin_error_null(rin_error *error, const char *function, const char *argument) {
+    return rin_error_set(error, RIN_ERR_ARG, "%s: %s must not be NULL", function, argument);
 }
 
 void rin_log_write(rin_log log, rin_log_level level, const char *format, ...) {

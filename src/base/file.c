@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT */
+/* Paths, folders and reading files. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/fault.h"
 
-static rin_status io_error(rin_error *error, const char *what, const char *path) {
-    return rin_error_set(error, RIN_ERR_IO, "cannot %s '%s': %s", what, path, strerror(errno));
+rin_status rin_error_system(rin_error *error, const char *what, const char *path) {
+    return rin_error_set(error, RIN_ERR_IO, "cannot %s '%.300s': %s", what, path, strerror(errno));
 }
+
+/* ---- paths ---- */
 
 bool rin_path_exists(const char *path) {
     struct stat info;
@@ -31,124 +37,151 @@ char *rin_path_join(const char *left, const char *right, rin_error *error) {
     return path;
 }
 
+rin_status rin_path_absolute(const char *path, char **out, rin_error *error) {
+    char *real = rin_fault(RIN_FAULT_OPEN) ? NULL : realpath(path, NULL);
+    *out = NULL;
+    if (!real) return rin_error_system(error, "open", path);
+    *out = rin_strdup(real, error);
+    free(real);
+    return *out ? RIN_OK : RIN_ERR_MEMORY;
+}
+
+/* ---- folders ---- */
+
+static bool make_dir(const char *path) {
+    return !rin_fault(RIN_FAULT_OPEN) && (mkdir(path, 0777) == 0 || errno == EEXIST);
+}
+
 rin_status rin_dir_create(const char *path, rin_error *error) {
     char *copy = rin_strdup(path, error);
     if (!copy) return RIN_ERR_MEMORY;
     rin_status status = RIN_OK;
-    for (char *p = copy + 1; status == RIN_OK && *p; p++) {
+    for (char *p = copy + (*copy == '/'); status == RIN_OK && *p; p++) {
         if (*p != '/') continue;
         *p = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST) status = io_error(error, "create folder", copy);
+        if (!make_dir(copy)) status = rin_error_system(error, "create folder", copy);
         *p = '/';
     }
-    if (status == RIN_OK && mkdir(copy, 0777) != 0 && errno != EEXIST) status = io_error(error, "create folder", path);
+    if (status == RIN_OK && !make_dir(copy)) status = rin_error_system(error, "create folder", path);
     if (status == RIN_OK && !rin_path_is_dir(path)) {
         errno = ENOTDIR;
-        status = io_error(error, "create folder", path);
+        status = rin_error_system(error, "create folder", path);
     }
     rin_free(copy);
     return status;
 }
 
-rin_status rin_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n_bytes, rin_error *error) {
-    *bytes = NULL;
-    FILE *stream = fopen(path, "rb");
-    if (!stream) return io_error(error, "open", path);
+struct rin_dir {
+    DIR *stream;
+    char *path;
+};
+
+rin_status rin_dir_open(const char *path, rin_dir **out, rin_error *error) {
     rin_status status = RIN_OK;
-    char *buffer = NULL;
+    rin_dir *dir = *out = rin_calloc(1, sizeof *dir, error);
+    if (!dir) return RIN_ERR_MEMORY;
+    dir->path = rin_strdup(path, error);
+    if (!dir->path) status = RIN_ERR_MEMORY;
+    if (status == RIN_OK && !rin_fault(RIN_FAULT_OPEN)) dir->stream = opendir(path);
+    if (status == RIN_OK && !dir->stream) status = rin_error_system(error, "list folder", path);
+    if (status == RIN_OK) return RIN_OK;
+    rin_dir_close(dir);
+    *out = NULL;
+    return status;
+}
+
+rin_status rin_dir_next(rin_dir *dir, const char **name, rin_error *error) {
+    const struct dirent *entry;
+    *name = NULL;
+    do {
+        errno = 0;
+        entry = rin_fault(RIN_FAULT_READ) ? NULL : readdir(dir->stream);
+    } while (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+    if (!entry && errno) return rin_error_system(error, "list folder", dir->path);
+    if (entry) *name = entry->d_name;
+    return RIN_OK;
+}
+
+int rin_dir_descriptor(const rin_dir *dir) {
+    return dirfd(dir->stream);
+}
+
+void rin_dir_close(rin_dir *dir) {
+    if (!dir) return;
+    if (dir->stream) closedir(dir->stream);
+    rin_free(dir->path);
+    rin_free(dir);
+}
+
+/* ---- reading ---- */
+
+rin_status rin_input_open(rin_input *input, const char *path, rin_error *error) {
     struct stat info;
-    if (fstat(fileno(stream), &info) != 0) {
-        status = io_error(error, "read", path);
+    rin_status status = RIN_OK;
+    *input = (rin_input){.fd = -1};
+    input->path = rin_strdup(path, error);
+    if (!input->path) return RIN_ERR_MEMORY;
+    /* Without blocking, so that a named pipe is refused rather than waited for. */
+    if (!rin_fault(RIN_FAULT_OPEN)) input->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (input->fd < 0) {
+        status = rin_error_system(error, "open", path);
+    } else if (fstat(input->fd, &info) != 0) {
+        status = rin_error_system(error, "read", path);
     } else if (!S_ISREG(info.st_mode)) {
-        status = rin_error_set(error, RIN_ERR_IO, "cannot read '%s': not a regular file", path);
-    } else if ((uint64_t)info.st_size > max_bytes) {
-        status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' has %lld bytes, more than the %zu allowed", path,
-                               (long long)info.st_size, max_bytes);
-    } else if (!(buffer = rin_calloc((size_t)info.st_size + 1, 1, error))) {
+        status = rin_error_set(error, RIN_ERR_IO, "cannot read '%.300s': not a regular file", path);
+    } else {
+        input->bytes = (uint64_t)info.st_size;
+    }
+    if (status != RIN_OK) rin_input_close(input);
+    return status;
+}
+
+rin_status rin_input_read(const rin_input *input, uint64_t offset, void *out, size_t n, rin_error *error) {
+    char *bytes = out;
+    while (n) {
+        ssize_t got = rin_fault(RIN_FAULT_READ) ? -1 : pread(input->fd, bytes, n, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return rin_error_system(error, "read", input->path);
+        if (got == 0) return rin_error_set(error, RIN_ERR_IO, "'%.300s' shrank while it was read", input->path);
+        bytes += got;
+        offset += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return RIN_OK;
+}
+
+void rin_input_close(rin_input *input) {
+    if (input->path && input->fd >= 0) close(input->fd);
+    rin_free(input->path);
+    *input = (rin_input){.fd = -1};
+}
+
+rin_status rin_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n_bytes, rin_error *error) {
+    rin_input input;
+    char *buffer = NULL;
+    *bytes = NULL;
+    *n_bytes = 0;
+    rin_status status = rin_input_open(&input, path, error);
+    if (status != RIN_OK) return status;
+    if (input.bytes > max_bytes) {
+        status = rin_error_set(error, RIN_ERR_FORMAT, "'%.300s' has %llu bytes, more than the %zu allowed", path,
+                               (unsigned long long)input.bytes, max_bytes);
+    } else if (!(buffer = rin_calloc((size_t)input.bytes + 1, 1, error))) {
         status = RIN_ERR_MEMORY;
     } else {
-        *n_bytes = fread(buffer, 1, (size_t)info.st_size, stream);
-        if (*n_bytes != (size_t)info.st_size) {
-            status = ferror(stream) ? io_error(error, "read", path)
-                                    : rin_error_set(error, RIN_ERR_IO, "'%s' shrank while it was read", path);
-        }
+        status = rin_input_read(&input, 0, buffer, (size_t)input.bytes, error);
     }
-    fclose(stream);
-    if (status == RIN_OK) *bytes = buffer;
-    else rin_free(buffer);
-    return status;
-}
-
-rin_status rin_atomic_open(rin_atomic_file *file, const char *path, rin_error *error) {
-    *file = (rin_atomic_file){0};
-    size_t size = strlen(path) + 32;
-    file->path = rin_strdup(path, error);
-    file->temporary = rin_calloc(size, 1, error);
-    if (!file->path || !file->temporary) {
-        rin_atomic_abort(file);
-        return RIN_ERR_MEMORY;
-    }
-    snprintf(file->temporary, size, "%s.tmp-%ld", path, (long)getpid());
-    file->stream = fopen(file->temporary, "wb");
-    if (!file->stream) {
-        rin_status status = io_error(error, "create", file->temporary);
-        rin_atomic_abort(file);
-        return status;
-    }
-    return RIN_OK;
-}
-
-rin_status rin_atomic_write(rin_atomic_file *file, const void *bytes, size_t n, rin_error *error) {
-    if (n && fwrite(bytes, 1, n, file->stream) != n) return io_error(error, "write", file->temporary);
-    return RIN_OK;
-}
-
-static rin_status sync_folder_of(const char *path, rin_error *error) {
-    char *folder = rin_strdup(path, error);
-    if (!folder) return RIN_ERR_MEMORY;
-    char *slash = strrchr(folder, '/');
-    if (slash) slash[slash == folder] = '\0';
-    int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY);
-    /* Some file systems cannot sync a folder (EINVAL); the rename itself is done by then. */
-    rin_status status = RIN_OK;
-    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL)) status = io_error(error, "sync folder of", path);
-    if (fd >= 0) close(fd);
-    rin_free(folder);
-    return status;
-}
-
-rin_status rin_atomic_commit(rin_atomic_file *file, rin_error *error) {
-    rin_status status = RIN_OK;
-    if (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0)
-        status = io_error(error, "write", file->temporary);
-    if (fclose(file->stream) != 0 && status == RIN_OK) status = io_error(error, "write", file->temporary);
-    file->stream = NULL;
-    if (status == RIN_OK && rename(file->temporary, file->path) != 0) status = io_error(error, "rename to", file->path);
     if (status == RIN_OK) {
-        rin_free(file->temporary);
-        file->temporary = NULL;
-        status = sync_folder_of(file->path, error);
+        *bytes = buffer;
+        *n_bytes = (size_t)input.bytes;
+    } else {
+        rin_free(buffer);
     }
-    rin_atomic_abort(file);
+    rin_input_close(&input);
     return status;
 }
 
-void rin_atomic_abort(rin_atomic_file *file) {
-    if (file->stream) fclose(file->stream);
-    if (file->temporary) (void)remove(file->temporary);
-    rin_free(file->temporary);
-    rin_free(file->path);
-    *file = (rin_atomic_file){0};
-}
-
-rin_status rin_file_write(const char *path, const void *bytes, size_t n, rin_error *error) {
-    rin_atomic_file file;
-    rin_status status = rin_atomic_open(&file, path, error);
-    if (status == RIN_OK) status = rin_atomic_write(&file, bytes, n, error);
-    if (status == RIN_OK) status = rin_atomic_commit(&file, error);
-    else rin_atomic_abort(&file);
-    return status;
-}
+/* ---- time ---- */
 
 double rin_clock_seconds(void) {
     struct timespec now;

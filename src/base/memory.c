@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/base.h"
+#include "base/fault.h"
 
 /* Above this size a block is worth huge pages: fewer TLB misses in the optimiser's sweep over all weights. */
 enum { HUGE_PAGE = 2 << 20 };
@@ -16,13 +16,15 @@ static void *out_of_memory(size_t n, size_t size, rin_error *error) {
 
 void *rin_calloc(size_t n, size_t size, rin_error *error) {
     if (size && n > SIZE_MAX / size) return out_of_memory(n, size, error);
-    void *memory = calloc(RIN_MAX(n * size, 1), 1);
+    void *memory = rin_fault(RIN_FAULT_ALLOC) ? NULL : calloc(RIN_MAX(n * size, 1), 1);
+    rin_fault_add_blocks(memory != NULL);
     return memory ? memory : out_of_memory(n, size, error);
 }
 
 void *rin_realloc(void *old, size_t n, size_t size, rin_error *error) {
     if (size && n > SIZE_MAX / size) return out_of_memory(n, size, error);
-    void *memory = realloc(old, RIN_MAX(n * size, 1));
+    void *memory = rin_fault(RIN_FAULT_ALLOC) ? NULL : realloc(old, RIN_MAX(n * size, 1));
+    rin_fault_add_blocks(memory && !old);
     return memory ? memory : out_of_memory(n, size, error);
 }
 
@@ -33,6 +35,7 @@ char *rin_strdup(const char *text, rin_error *error) {
 }
 
 void rin_free(void *memory) {
+    rin_fault_add_blocks(-(memory != NULL));
     free(memory);
 }
 
@@ -40,7 +43,8 @@ void *rin_alloc_aligned(size_t bytes, rin_error *error) {
     size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : RIN_ALIGNMENT;
     if (bytes > SIZE_MAX - alignment) return out_of_memory(1, bytes, error);
     size_t rounded = (RIN_MAX(bytes, 1) + alignment - 1) / alignment * alignment;
-    void *memory = aligned_alloc(alignment, rounded);
+    void *memory = rin_fault(RIN_FAULT_ALLOC) ? NULL : aligned_alloc(alignment, rounded);
+    rin_fault_add_blocks(memory != NULL);
     if (!memory) return out_of_memory(1, bytes, error);
 #ifdef MADV_HUGEPAGE
     if (alignment == HUGE_PAGE) (void)madvise(memory, rounded, MADV_HUGEPAGE);
@@ -49,10 +53,6 @@ void *rin_alloc_aligned(size_t bytes, rin_error *error) {
 }
 
 void rin_free_aligned(void *memory) {
+    rin_fault_add_blocks(-(memory != NULL));
     free(memory);
-}
-
-uint64_t rin_memory_total(void) {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)4 << 30;
 }

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* reader: opens safetensors files and reads their tensors, converted to float or double. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "checkpoint/header.h"
 
@@ -16,34 +12,20 @@
 enum { PREFIX = 8, CHUNK = 1 << 16 };
 
 struct rin_safetensors {
-    char *path, *text; /* text: the header, which names and metadata point into */
+    rin_input input;
+    char *text; /* the header, which names and metadata point into */
     rin_header header;
     uint64_t data_start;
-    int fd;
 };
 
-/* Reads exactly n bytes at offset; positions are explicit, so threads do not disturb each other. */
-static rin_status read_at(const rin_safetensors *file, uint64_t offset, void *out, size_t n, rin_error *error) {
-    char *bytes = out;
-    while (n) {
-        ssize_t got = pread(file->fd, bytes, n, (off_t)offset);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return rin_error_set(error, RIN_ERR_IO, "cannot read '%s': %s", file->path, strerror(errno));
-        if (got == 0) return rin_error_set(error, RIN_ERR_IO, "'%s' shrank while it was read", file->path);
-        bytes += got;
-        offset += (uint64_t)got;
-        n -= (size_t)got;
-    }
-    return RIN_OK;
-}
-
-static rin_status read_header(rin_safetensors *file, uint64_t file_bytes, rin_error *error) {
+static rin_status read_header(rin_safetensors *file, rin_error *error) {
+    const uint64_t file_bytes = file->input.bytes;
     unsigned char prefix[PREFIX];
     if (file_bytes < PREFIX) {
         return rin_error_set(error, RIN_ERR_FORMAT, "%llu bytes are too few for a safetensors file",
                              (unsigned long long)file_bytes);
     }
-    rin_status status = read_at(file, 0, prefix, PREFIX, error);
+    rin_status status = rin_input_read(&file->input, 0, prefix, PREFIX, error);
     if (status != RIN_OK) return status;
     uint64_t length = 0;
     for (int i = PREFIX - 1; i >= 0; i--) length = length << 8 | prefix[i];
@@ -56,7 +38,7 @@ static rin_status read_header(rin_safetensors *file, uint64_t file_bytes, rin_er
     }
     file->text = rin_calloc((size_t)length + 1, 1, error);
     if (!file->text) return RIN_ERR_MEMORY;
-    status = read_at(file, PREFIX, file->text, (size_t)length, error);
+    status = rin_input_read(&file->input, PREFIX, file->text, (size_t)length, error);
     if (status != RIN_OK) return status;
     file->data_start = PREFIX + length;
     return rin_header_parse(file->text, (size_t)length, file_bytes - file->data_start, &file->header, error);
@@ -66,18 +48,9 @@ rin_status rin_safetensors_open(const char *path, rin_safetensors **out, rin_err
     *out = NULL;
     rin_safetensors *file = rin_calloc(1, sizeof *file, error);
     if (!file) return RIN_ERR_MEMORY;
-    rin_status status = RIN_OK;
-    struct stat info;
-    /* Without blocking, so that a named pipe is refused rather than waited for. */
-    file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file->fd < 0) {
-        status = rin_error_set(error, RIN_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
-    } else if (fstat(file->fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        status = rin_error_set(error, RIN_ERR_IO, "cannot read '%s': not a regular file", path);
-    } else if (!(file->path = rin_strdup(path, error))) {
-        status = RIN_ERR_MEMORY;
-    } else {
-        status = read_header(file, (uint64_t)info.st_size, error);
+    rin_status status = rin_input_open(&file->input, path, error);
+    if (status == RIN_OK) {
+        status = read_header(file, error);
         if (status != RIN_OK) (void)rin_error_prefix(error, status, "%s", path);
     }
     if (status == RIN_OK) *out = file;
@@ -87,10 +60,9 @@ rin_status rin_safetensors_open(const char *path, rin_safetensors **out, rin_err
 
 void rin_safetensors_close(rin_safetensors *file) {
     if (!file) return;
-    if (file->fd >= 0) close(file->fd);
+    rin_input_close(&file->input);
     rin_header_clear(&file->header);
     rin_free(file->text);
-    rin_free(file->path);
     rin_free(file);
 }
 
@@ -173,14 +145,15 @@ static double element_to_double(rin_stored_type type, const void *from) {
 static rin_status check_count(const rin_safetensors *file, const rin_stored_tensor *tensor, uint64_t has, size_t asked,
                               const char *unit, rin_error *error) {
     if (has == asked) return RIN_OK;
-    return rin_error_set(error, RIN_ERR_SHAPE, "%s: tensor '%.80s' has %llu %s, %zu were asked for", file->path,
+    return rin_error_set(error, RIN_ERR_SHAPE, "%s: tensor '%.80s' has %llu %s, %zu were asked for", file->input.path,
                          tensor->name, (unsigned long long)has, unit, asked);
 }
 
 rin_status rin_safetensors_read_bytes(const rin_safetensors *file, const rin_stored_tensor *tensor, void *out,
                                       size_t n_bytes, rin_error *error) {
     rin_status status = check_count(file, tensor, tensor->end - tensor->begin, n_bytes, "bytes", error);
-    return status == RIN_OK ? read_at(file, file->data_start + tensor->begin, out, n_bytes, error) : status;
+    return status == RIN_OK ? rin_input_read(&file->input, file->data_start + tensor->begin, out, n_bytes, error)
+                            : status;
 }
 
 /* Reads in chunks and converts; one of floats and doubles is the destination, the other NULL. */
@@ -192,7 +165,7 @@ static rin_status read_converted(const rin_safetensors *file, const rin_stored_t
     uint64_t offset = file->data_start + tensor->begin;
     for (uint64_t done = 0; status == RIN_OK && done < tensor->n_elements;) {
         size_t n = (size_t)RIN_MIN(tensor->n_elements - done, CHUNK / size);
-        status = read_at(file, offset + done * size, chunk, n * size, error);
+        status = rin_input_read(&file->input, offset + done * size, chunk, n * size, error);
         for (size_t i = 0; status == RIN_OK && i < n; i++) {
             double value = element_to_double(tensor->type, chunk + i * size);
             if (floats) floats[done + i] = (float)value;

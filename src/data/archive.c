@@ -22,13 +22,14 @@ typedef struct archive_source {
     size_t used, limit; /* memory in bytes */
 } archive_source;
 
-static bool archive_probe(const char *path) {
+static rin_status archive_probe(const char *path, bool *fits, rin_error *error) {
     static const char *const suffixes[] = {".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".zip"};
-    if (rin_path_is_dir(path)) return false;
-    for (size_t i = 0; i < RIN_COUNT(suffixes); i++) {
-        if (rin_has_suffix(path, suffixes[i])) return true;
+    (void)error;
+    *fits = false;
+    for (size_t i = 0; i < RIN_COUNT(suffixes) && !rin_path_is_dir(path); i++) {
+        if (rin_has_suffix(path, suffixes[i])) *fits = true;
     }
-    return false;
+    return RIN_OK;
 }
 
 static void archive_close(void *source) {
@@ -63,14 +64,55 @@ static const char *name_of(struct archive_entry *entry) {
     return name ? name : archive_entry_pathname(entry);
 }
 
+/* ---- the file, as libarchive asks for it ---- */
+
+typedef struct feed {
+    rin_input input;
+    uint64_t offset;
+    rin_error error; /* of the file itself */
+    char block[BLOCK_BYTES];
+} feed;
+
+static la_ssize_t feed_read(struct archive *stream, void *user, const void **block) {
+    feed *f = user;
+    size_t n = (size_t)RIN_MIN(f->input.bytes - f->offset, (uint64_t)BLOCK_BYTES);
+    *block = f->block;
+    if (rin_input_read(&f->input, f->offset, f->block, n, &f->error) != RIN_OK) {
+        archive_set_error(stream, EIO, "%s", f->error.text);
+        return ARCHIVE_FATAL;
+    }
+    f->offset += n;
+    return (la_ssize_t)n;
+}
+
+static la_int64_t feed_skip(struct archive *stream, void *user, la_int64_t wanted) {
+    feed *f = user;
+    (void)stream;
+    uint64_t n = RIN_MIN((uint64_t)RIN_MAX(wanted, 0), f->input.bytes - f->offset);
+    f->offset += n;
+    return (la_int64_t)n;
+}
+
+static la_int64_t feed_seek(struct archive *stream, void *user, la_int64_t offset, int whence) {
+    feed *f = user;
+    (void)stream;
+    int64_t bytes = (int64_t)f->input.bytes, from = whence == SEEK_SET   ? 0
+                                                    : whence == SEEK_CUR ? (int64_t)f->offset
+                                                                         : bytes;
+    if (offset < -from || offset > bytes - from) return ARCHIVE_FATAL;
+    f->offset = (uint64_t)(from + offset);
+    return (la_int64_t)f->offset;
+}
+
 /* ---- reading ---- */
 
-/* What libarchive says: IO when the file cannot be had, FORMAT when its data is at fault. */
+/* What libarchive says. */
 static rin_status stream_error(struct archive *stream, const char *what, rin_error *error) {
     const char *reason = archive_error_string(stream);
-    bool no_file = archive_errno(stream) == ENOENT || archive_errno(stream) == EACCES || archive_errno(stream) == EIO;
-    return rin_error_set(error, no_file ? RIN_ERR_IO : RIN_ERR_FORMAT, "%s: %s", what,
-                         reason ? reason : "no reason given");
+    rin_status code = archive_errno(stream) == EIO      ? RIN_ERR_IO
+                      : archive_errno(stream) == ENOMEM ? RIN_ERR_MEMORY
+                                                        : RIN_ERR_FORMAT;
+    return rin_error_set(error, code, "%s: %s", what, reason ? reason : "no reason given");
 }
 
 static rin_status too_large(const archive_source *s, rin_error *error) {
@@ -146,44 +188,54 @@ static rin_status take_entry(archive_source *s, struct archive *stream, struct a
     return status == RIN_OK ? rin_items_add(items, name, s->n_blobs - 1, -1, error) : status;
 }
 
-static rin_status read_all(archive_source *s, struct archive *stream, const char *path, rin_items *items,
+static rin_status read_all(archive_source *s, struct archive *stream, rin_source_request *request, rin_items *items,
                            rin_error *error) {
-    if (archive_read_open_filename(stream, path, BLOCK_BYTES) != ARCHIVE_OK) {
-        return stream_error(stream, "cannot be opened", error);
-    }
     for (;;) {
         struct archive_entry *entry;
         int code = archive_read_next_header(stream, &entry);
         if (code == ARCHIVE_EOF) return RIN_OK;
         if (code < ARCHIVE_WARN) return stream_error(stream, "damaged or cut", error);
-        rin_status status = take_entry(s, stream, entry, items, error);
+        rin_status status = rin_source_go_on(request, items, error);
+        if (status == RIN_OK) status = take_entry(s, stream, entry, items, error);
         if (status != RIN_OK) return status;
     }
 }
 
-static rin_status archive_open(const rin_source_request *request, rin_items *items, void **source, rin_error *error) {
-    *source = NULL;
-    rin_status status = RIN_OK;
-    archive_source *s = rin_calloc(1, sizeof *s, error);
-    struct archive *stream = archive_read_new();
-    if (!s || !stream) {
-        status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory for reading an archive");
-        goto done;
-    }
-    s->limit = request->memory_bytes;
+static rin_status open_stream(const char *path, feed *f, struct archive **out, rin_error *error) {
+    rin_status status = rin_input_open(&f->input, path, error);
+    struct archive *stream = *out = archive_read_new();
+    if (status == RIN_OK && !stream) status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory for libarchive");
+    if (status != RIN_OK) return status;
     archive_read_support_format_tar(stream);
     archive_read_support_format_zip(stream);
     archive_read_support_filter_gzip(stream);
     archive_read_support_filter_xz(stream);
-    status = read_all(s, stream, request->path, items, error);
-    if (status != RIN_OK) {
-        status = rin_error_prefix(error, status, "archive '%s'", request->path);
-        goto done;
+    archive_read_set_callback_data(stream, f);
+    archive_read_set_read_callback(stream, feed_read);
+    archive_read_set_skip_callback(stream, feed_skip);
+    archive_read_set_seek_callback(stream, feed_seek);
+    return archive_read_open1(stream) == ARCHIVE_OK ? RIN_OK : stream_error(stream, "cannot be opened", error);
+}
+
+static rin_status archive_open(rin_source_request *request, rin_items *items, void **source, rin_error *error) {
+    *source = NULL;
+    struct archive *stream = NULL;
+    archive_source *s = rin_calloc(1, sizeof *s, error);
+    feed *f = rin_calloc(1, sizeof *f, error);
+    rin_status status = s && f ? RIN_OK : RIN_ERR_MEMORY;
+    if (status == RIN_OK) {
+        s->limit = request->memory_bytes;
+        status = open_stream(request->path, f, &stream, error);
+        if (status == RIN_OK) status = read_all(s, stream, request, items, error);
+        if (status != RIN_OK) (void)rin_error_prefix(error, status, "archive '%s'", request->path);
     }
-    rin_items_strip_top(items, request->log);
-    status = rin_items_classify(items, request->log, error);
-done:
     if (stream) archive_read_free(stream);
+    if (f) rin_input_close(&f->input);
+    rin_free(f);
+    if (status == RIN_OK) {
+        rin_items_strip_top(items, request->log);
+        status = rin_items_classify(items, request->log, error);
+    }
     if (status == RIN_OK) *source = s;
     else archive_close(s);
     return status;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* cifar: CIFAR-10 in its binary form: records of a label byte and three planes of 32 x 32 bytes. */
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,44 +29,47 @@ static int compare_names(const void *left, const void *right) {
 /* Names of the training files in a folder, sorted; the caller frees each. */
 static rin_status list_train_files(const char *folder, char *names[MAX_FILES], size_t *n, rin_error *error) {
     *n = 0;
-    DIR *stream = opendir(folder);
-    if (!stream) return rin_error_set(error, RIN_ERR_IO, "cannot list folder '%s': %s", folder, strerror(errno));
-    rin_status status = RIN_OK;
-    for (const struct dirent *entry; status == RIN_OK && (entry = readdir(stream));) {
-        if (!is_train_file(entry->d_name)) continue;
+    rin_dir *dir;
+    rin_status status = rin_dir_open(folder, &dir, error);
+    for (const char *name; status == RIN_OK && (status = rin_dir_next(dir, &name, error)) == RIN_OK && name;) {
+        if (!is_train_file(name)) continue;
         if (*n == MAX_FILES) {
             status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' has more than %d files data_batch_*.bin", folder,
                                    MAX_FILES);
-        } else if (!(names[*n] = rin_strdup(entry->d_name, error))) {
+        } else if (!(names[*n] = rin_strdup(name, error))) {
             status = RIN_ERR_MEMORY;
         } else {
             ++*n;
         }
     }
-    closedir(stream);
+    rin_dir_close(dir);
     if (*n) qsort(names, *n, sizeof *names, compare_names);
     return status;
 }
 
-static bool has_file(const char *folder, const char *name) {
-    char *path = rin_path_join(folder, name, NULL);
-    bool exists = path && rin_path_exists(path) && !rin_path_is_dir(path);
+static rin_status has_file(const char *folder, const char *name, bool *has, rin_error *error) {
+    char *path = rin_path_join(folder, name, error);
+    if (!path) return RIN_ERR_MEMORY;
+    *has = rin_path_exists(path) && !rin_path_is_dir(path);
     rin_free(path);
-    return exists;
+    return RIN_OK;
 }
 
-static bool has_train_files(const char *folder) {
-    bool found = false;
-    DIR *stream = opendir(folder);
-    if (!stream) return false;
-    for (const struct dirent *entry; !found && (entry = readdir(stream));) found = is_train_file(entry->d_name);
-    closedir(stream);
-    return found;
+static rin_status has_train_files(const char *folder, bool *has, rin_error *error) {
+    rin_dir *dir;
+    rin_status status = rin_dir_open(folder, &dir, error);
+    for (const char *name; status == RIN_OK && !*has && (status = rin_dir_next(dir, &name, error)) == RIN_OK && name;) {
+        *has = is_train_file(name);
+    }
+    rin_dir_close(dir);
+    return status;
 }
 
-static bool cifar_probe(const char *path) {
-    if (rin_path_is_dir(path)) return has_file(path, test_file) || has_train_files(path);
-    return rin_has_suffix(path, ".bin");
+static rin_status cifar_probe(const char *path, bool *fits, rin_error *error) {
+    bool is_folder = rin_path_is_dir(path);
+    *fits = !is_folder && rin_has_suffix(path, ".bin");
+    rin_status status = is_folder ? has_file(path, test_file, fits, error) : RIN_OK;
+    return status == RIN_OK && is_folder && !*fits ? has_train_files(path, fits, error) : status;
 }
 
 /* ---- opening ---- */
@@ -83,7 +84,9 @@ static rin_status add_classes(const char *folder, rin_items *items, rin_error *e
     size_t n_bytes, n = 0;
     rin_status status = RIN_OK;
     const char *lines[N_CLASSES];
-    if (rin_file_read(path, MAX_BYTES, &text, &n_bytes, NULL) == RIN_OK) {
+    if (rin_path_exists(path)) status = rin_file_read(path, MAX_BYTES, &text, &n_bytes, error);
+    if (status == RIN_ERR_FORMAT) status = RIN_OK; /* too long for a list of ten names */
+    if (text) {
         char *rest = text;
         for (char *line; (line = strtok_r(rest, "\r\n", &rest)) && n < N_CLASSES;) lines[n++] = line;
     }
@@ -125,7 +128,8 @@ static rin_status add_folder(cifar *c, const rin_source_request *request, rin_it
     char *names[MAX_FILES];
     size_t n = 0;
     rin_status status = list_train_files(request->path, names, &n, error);
-    bool has_test = has_file(request->path, test_file);
+    bool has_test = false;
+    if (status == RIN_OK) status = has_file(request->path, test_file, &has_test, error);
     if (status == RIN_OK && n && has_test) {
         rin_log_write(request->log, RIN_LOG_INFO, "the training images are used; give %s itself for the test images",
                       test_file);
@@ -160,7 +164,7 @@ static void cifar_close(void *source) {
     rin_free(c);
 }
 
-static rin_status cifar_open(const rin_source_request *request, rin_items *items, void **source, rin_error *error) {
+static rin_status cifar_open(rin_source_request *request, rin_items *items, void **source, rin_error *error) {
     *source = NULL;
     cifar *c = rin_calloc(1, sizeof *c, error);
     if (!c) return RIN_ERR_MEMORY;

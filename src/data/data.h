@@ -8,7 +8,8 @@
 #include "base/base.h"
 #include "image/image.h"
 
-/* Tells how far a long call is; called in the thread of that call, a few times a second and at the end. */
+/* Tells how far a long call is; called in the thread of that call, a few times a second and at the end. total is 0
+ * while a data set is being listed: how much there is is not known then. */
 typedef void (*rin_loading_fn)(void *user, size_t done, size_t total);
 
 /* ---- the data set ---- */
@@ -17,7 +18,10 @@ typedef void (*rin_loading_fn)(void *user, size_t done, size_t total);
 typedef struct rin_dataset rin_dataset;
 
 typedef struct rin_dataset_options {
-    uint64_t memory_bytes; /* what the files of an archive may take in memory; 0: a quarter of the machine's */
+    uint64_t memory_bytes;     /* what the files of an archive may take in memory; 0: a quarter of the machine's */
+    const atomic_bool *cancel; /* ends listing when true; may be NULL */
+    rin_loading_fn progress;   /* of listing; may be NULL */
+    void *progress_user;
 } rin_dataset_options;
 
 /*
@@ -30,7 +34,8 @@ typedef struct rin_dataset_options {
  * Images are told by their names (.jpg, .jpeg, .jpe, .jfif, .png, .webp); hidden and other files are left out. Items
  * are in the bytewise order of their names. options may be NULL.
  * Ownership: *out is closed by rin_dataset_close, which accepts NULL.
- * Errors: IO; FORMAT for no images, another kind or a damaged archive; MEMORY for an archive above the bound.
+ * Errors: IO; FORMAT for no images, another kind or a damaged archive; MEMORY for an archive above the bound;
+ * CANCELLED.
  */
 rin_status rin_dataset_open(const char *path, const rin_dataset_options *options, rin_log log, rin_dataset **out,
                             rin_error *error) RIN_CHECKED;
@@ -108,7 +113,7 @@ typedef struct rin_loader_options {
     uint64_t cache_bytes;      /* the fitted images are kept in memory when they fit in this; 0: no cache */
     const atomic_bool *cancel; /* ends waiting when true; may be NULL */
     rin_log log;               /* broken images are named here, once each; called from the workers' threads too */
-    rin_loading_fn progress;   /* of filling the cache; may be NULL */
+    rin_loading_fn progress;   /* of filling the cache, and 0 of 0 while rin_loader_next waits; may be NULL */
     void *progress_user;
 } rin_loader_options;
 

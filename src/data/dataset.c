@@ -37,9 +37,10 @@ static rin_status find_kind(const char *path, const rin_source_kind **kind, rin_
     }
     bool usable = S_ISDIR(info.st_mode) || S_ISREG(info.st_mode);
     for (size_t i = 0; i < RIN_COUNT(kinds) && usable; i++) {
-        if (!kinds[i]->probe(path)) continue;
-        *kind = kinds[i];
-        return RIN_OK;
+        bool fits = false;
+        rin_status status = kinds[i]->probe(path, &fits, error);
+        if (fits) *kind = kinds[i];
+        if (status != RIN_OK || fits) return status;
     }
     snprintf(what, sizeof what, "'%.300s' is %s, not a data set", path,
              usable ? "a file of another kind" : "neither a file nor a folder");
@@ -64,11 +65,28 @@ static void report_left_out(const rin_items *items, rin_log log) {
     if (items->n_hidden) rin_log_write(log, RIN_LOG_INFO, "left out %zu hidden files", items->n_hidden);
 }
 
+rin_status rin_source_go_on(rin_source_request *request, const rin_items *items, rin_error *error) {
+    enum { EVERY = 64 };
+    const double interval = 0.2;
+    if (request->progress && items->n % EVERY == 0 && rin_clock_seconds() - request->shown > interval) {
+        request->shown = rin_clock_seconds();
+        request->progress(request->progress_user, items->n, 0);
+    }
+    if (!request->cancel || !atomic_load(request->cancel)) return RIN_OK;
+    return rin_error_set(error, RIN_ERR_CANCELLED, "stopped while listing '%s'", request->path);
+}
+
 rin_status rin_dataset_open(const char *path, const rin_dataset_options *options, rin_log log, rin_dataset **out,
                             rin_error *error) {
     *out = NULL;
     uint64_t bytes = options && options->memory_bytes ? options->memory_bytes : rin_memory_total() / 4;
     rin_source_request request = {.path = path, .memory_bytes = (size_t)RIN_MIN(bytes, SIZE_MAX), .log = log};
+    if (options) {
+        request.cancel = options->cancel;
+        request.progress = options->progress;
+        request.progress_user = options->progress_user;
+    }
+    request.shown = rin_clock_seconds();
     rin_dataset *dataset = rin_calloc(1, sizeof *dataset, error);
     if (!dataset) return RIN_ERR_MEMORY;
     rin_status status = find_kind(path, &dataset->kind, error);

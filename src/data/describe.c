@@ -73,12 +73,13 @@ static rin_status as_json(const rin_dataset *dataset, const rin_scan_report *rep
     cJSON_Delete(root);
     *text = printed ? rin_strdup(printed, error) : NULL;
     cJSON_free(printed);
-    return *text ? RIN_OK : rin_error_set(error, RIN_ERR_MEMORY, "out of memory while describing '%s'", path);
+    return *text ? RIN_OK : rin_error_set(error, RIN_ERR_MEMORY, "out of memory while describing '%.300s'", path);
 }
 
 rin_status rin_data_describe(const char *path, bool json, rin_listener listener, char **text, rin_error *error) {
-    if (!path || !text) return rin_error_set(error, RIN_ERR_ARG, "rin_data_describe: path and text must not be NULL");
+    if (!text) return rin_error_null(error, __func__, "text");
     *text = NULL;
+    if (!path) return rin_error_null(error, __func__, "path");
     scan s = {.listener = listener};
     rin_scan_options options = {.cancel = &s.cancel, .progress = show, .progress_user = &s};
     rin_scan_report report = {0};

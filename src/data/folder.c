@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* folder: images in a folder and its sub-folders. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -23,26 +22,25 @@ typedef struct level {
 } level;
 
 typedef struct walker {
-    const char *root;
+    rin_source_request *request;
     rin_items *items;
-    rin_log log;
 } walker;
 
 static rin_status walk(const walker *w, const char *relative, const level *up, rin_error *error);
 
-static rin_status visit(const walker *w, DIR *stream, const char *relative, const char *file, const level *here,
+static rin_status visit(const walker *w, rin_dir *dir, const char *relative, const char *file, const level *here,
                         rin_error *error) {
     struct stat info;
     char *name = rin_path_join(relative, file, error);
     if (!name) return RIN_ERR_MEMORY;
     rin_status status = RIN_OK;
     bool hidden = file[0] == '.';
-    bool known = !hidden && fstatat(dirfd(stream), file, &info, 0) == 0; /* follows links */
+    bool known = !hidden && fstatat(rin_dir_descriptor(dir), file, &info, 0) == 0; /* follows links */
     if (known && S_ISDIR(info.st_mode)) {
         size_t n_before = w->items->n;
         status = walk(w, name, here, error);
         if (status == RIN_OK && here->depth == 0 && w->items->n == n_before) {
-            rin_log_write(w->log, RIN_LOG_WARNING, "the folder '%s' holds no images and makes no class", name);
+            rin_log_write(w->request->log, RIN_LOG_WARNING, "the folder '%s' holds no images and makes no class", name);
         }
     } else if (hidden || (known && S_ISREG(info.st_mode))) {
         if (rin_items_wants(w->items, name)) status = rin_items_add(w->items, name, 0, -1, error);
@@ -60,41 +58,35 @@ static bool is_inside_itself(const level *here) {
     return false;
 }
 
-static rin_status list(const walker *w, DIR *stream, const char *relative, const level *here, rin_error *error) {
+static rin_status list(const walker *w, rin_dir *dir, const char *relative, const level *here, rin_error *error) {
     for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(stream);
-        if (!entry && errno) {
-            return rin_error_set(error, RIN_ERR_IO, "cannot list folder '%s' in '%s': %s", relative, w->root,
-                                 strerror(errno));
-        }
-        if (!entry) return RIN_OK;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        rin_status status = visit(w, stream, relative, entry->d_name, here, error);
-        if (status != RIN_OK) return status;
+        const char *name;
+        rin_status status = rin_dir_next(dir, &name, error);
+        if (status == RIN_OK) status = rin_source_go_on(w->request, w->items, error);
+        if (status == RIN_OK && name) status = visit(w, dir, relative, name, here, error);
+        if (status != RIN_OK || !name) return status;
     }
 }
 
 static rin_status walk(const walker *w, const char *relative, const level *up, rin_error *error) {
-    char *path = rin_path_join(w->root, relative, error);
+    char *path = rin_path_join(w->request->path, relative, error);
     if (!path) return RIN_ERR_MEMORY;
-    rin_status status = RIN_OK;
     struct stat info;
-    DIR *stream = opendir(path);
-    if (!stream || fstat(dirfd(stream), &info) != 0) {
-        status = rin_error_set(error, RIN_ERR_IO, "cannot list folder '%s': %s", path, strerror(errno));
-        goto done;
+    rin_dir *dir;
+    rin_status status = rin_dir_open(path, &dir, error);
+    if (status == RIN_OK && fstat(rin_dir_descriptor(dir), &info) != 0)
+        status = rin_error_system(error, "list folder", path);
+    if (status == RIN_OK) {
+        level here = {.up = up, .device = info.st_dev, .inode = info.st_ino, .depth = up ? up->depth + 1 : 0};
+        if (here.depth > MAX_DEPTH) {
+            status = rin_error_set(error, RIN_ERR_FORMAT, "folder '%s' is more than %d levels deep", path, MAX_DEPTH);
+        } else if (is_inside_itself(&here)) {
+            rin_items_leave_out(w->items, relative);
+        } else {
+            status = list(w, dir, relative, &here, error);
+        }
     }
-    level here = {.up = up, .device = info.st_dev, .inode = info.st_ino, .depth = up ? up->depth + 1 : 0};
-    if (here.depth > MAX_DEPTH) {
-        status = rin_error_set(error, RIN_ERR_FORMAT, "folder '%s' is more than %d levels deep", path, MAX_DEPTH);
-    } else if (is_inside_itself(&here)) {
-        rin_items_leave_out(w->items, relative);
-    } else {
-        status = list(w, stream, relative, &here, error);
-    }
-done:
-    if (stream) closedir(stream);
+    rin_dir_close(dir);
     rin_free(path);
     return status;
 }
@@ -105,9 +97,9 @@ static void folder_close(void *source) {
     rin_free(f);
 }
 
-static rin_status folder_open(const rin_source_request *request, rin_items *items, void **source, rin_error *error) {
+static rin_status folder_open(rin_source_request *request, rin_items *items, void **source, rin_error *error) {
     *source = NULL;
-    walker w = {.root = request->path, .items = items, .log = request->log};
+    walker w = {.request = request, .items = items};
     rin_status status = walk(&w, "", NULL, error);
     if (status == RIN_OK) status = rin_items_classify(items, request->log, error);
     if (status != RIN_OK) return status;
@@ -133,10 +125,16 @@ static rin_status folder_read(const void *source, const rin_item *item, rin_imag
     return status;
 }
 
+static rin_status folder_probe(const char *path, bool *fits, rin_error *error) {
+    (void)error;
+    *fits = rin_path_is_dir(path);
+    return RIN_OK;
+}
+
 const rin_source_kind rin_source_folder = {
     .name = "folder",
     .accepts = "a folder of JPEG, PNG or WebP images, with one sub-folder per class or none",
-    .probe = rin_path_is_dir,
+    .probe = folder_probe,
     .open = folder_open,
     .read = folder_read,
     .close = folder_close,

@@ -232,7 +232,13 @@ rin_status rin_loader_next(rin_loader *loader, rin_batch *out, rin_error *error)
     const slot *s = &loader->slots[loader->oldest % loader->n_slots];
     double start = s->ready ? 0 : rin_clock_seconds();
     bool waited = !s->ready;
-    while (!s->ready && !is_cancelled(loader)) rin_condition_wait(&loader->ready, &loader->mutex);
+    while (!s->ready && !is_cancelled(loader)) {
+        rin_condition_wait(&loader->ready, &loader->mutex);
+        if (s->ready || !loader->options.progress) continue;
+        pthread_mutex_unlock(&loader->mutex);
+        loader->options.progress(loader->options.progress_user, 0, 0);
+        pthread_mutex_lock(&loader->mutex);
+    }
     if (waited) loader->wait_seconds += rin_clock_seconds() - start;
     if (is_cancelled(loader)) {
         status = rin_error_set(error, RIN_ERR_CANCELLED, "stopped while waiting for batch %llu",

@@ -55,15 +55,22 @@ typedef struct rin_source_request {
     const char *path;
     size_t memory_bytes;
     rin_log log;
+    const atomic_bool *cancel; /* may be NULL */
+    rin_loading_fn progress;   /* may be NULL */
+    void *progress_user;
+    double shown; /* clock of the last progress */
 } rin_source_request;
+
+/* To be called for every entry while listing: reports progress now and then. Errors: CANCELLED. */
+rin_status rin_source_go_on(rin_source_request *request, const rin_items *items, rin_error *error) RIN_CHECKED;
 
 typedef struct rin_source_kind {
     const char *name;    /* such as "folder" */
     const char *accepts; /* what a user may give, for messages */
     /* Whether path, which exists, is of this kind by its looks. */
-    bool (*probe)(const char *path);
+    rin_status (*probe)(const char *path, bool *fits, rin_error *error);
     /* Lists the items, labelled, into items. On failure *source is NULL. */
-    rin_status (*open)(const rin_source_request *request, rin_items *items, void **source, rin_error *error);
+    rin_status (*open)(rin_source_request *request, rin_items *items, void **source, rin_error *error);
     /* Decodes one item. Called from several threads at once. */
     rin_status (*read)(const void *source, const rin_item *item, rin_image *out, rin_error *error);
     void (*close)(void *source); /* accepts NULL */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* threads: a parallel loop over items and timed waiting. */
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "data/threads.h"
 
 int rin_processor_count(void) {
@@ -16,7 +18,7 @@ rin_status rin_thread_start(pthread_t *thread, void *(*run)(void *), void *user,
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(thread, NULL, run, user);
+    int code = rin_fault(RIN_FAULT_ALLOC) ? EAGAIN : pthread_create(thread, NULL, run, user);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return code ? rin_error_set(error, RIN_ERR_MEMORY, "cannot start a thread: %s", strerror(code)) : RIN_OK;
 }
