@@ -21,7 +21,7 @@ image
 data        image
 sample      config graph op compile backend exec model diffusion checkpoint image
 train       config graph op compile backend exec model diffusion checkpoint image data sample
-eval        config graph op compile backend exec model diffusion checkpoint image data sample train/step.h
+eval        config graph op compile backend exec model diffusion checkpoint image data sample train/step.h train/needs.h
 check       config graph op compile backend exec model diffusion checkpoint sample train
 cli
 "

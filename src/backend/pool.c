@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A team of threads with a barrier. Own code instead of OpenMP: see the header, and thread checkers understand it. */
 #include "backend/pool.h"
+#include "base/fault.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -84,10 +86,10 @@ static rin_status start_threads(rin_pool *pool, rin_error *error) {
         member *me = rin_calloc(1, sizeof *me, error);
         if (!me) return RIN_ERR_MEMORY;
         *me = (member){pool, i};
-        int code = pthread_create(&pool->threads[i - 1], NULL, work, me);
+        int code = rin_fault(RIN_FAULT_ALLOC) ? EAGAIN : pthread_create(&pool->threads[i - 1], NULL, work, me);
         if (code != 0) {
             rin_free(me);
-            return rin_error_set(error, RIN_ERR_UNSUPPORTED, "cannot start thread %d of %d: %s", i + 1, pool->count,
+            return rin_error_set(error, RIN_ERR_MEMORY, "cannot start thread %d of %d: %s", i + 1, pool->count,
                                  strerror(code));
         }
         pool->started++;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "check/check.h"
-#include "model/model.h"
+#include "sample/sample.h"
 
 static const rin_check_kind kinds[] = {
     {"forward", false, rin_check_forward},
@@ -170,12 +170,8 @@ static void close_case(rin_case *c) {
 
 static rin_status load_weights(rin_check *check, bool training, rin_error *error) {
     rin_case *c = check->of;
-    rin_graph *graph;
-    rin_status status = rin_model_forward_graph(&c->config, 1, &graph, error);
-    if (status != RIN_OK) return status;
-    status = rin_weights_create(graph, c->backend, training, &check->weights, error);
-    rin_graph_free(graph);
-    if (status == RIN_OK) status = rin_model_file_check_names(check->weights, c->weights_file, error);
+    rin_status status = rin_model_create_weights(&c->config, c->weights_file, c->backend, training, &check->weights,
+                                                 error);
     if (status == RIN_OK) status = rin_arena_read(check->weights, RIN_ARENA_WEIGHTS, "", c->weights_file, error);
     if (status == RIN_OK) status = rin_arena_read(check->weights, RIN_ARENA_EMA, "", c->weights_file, error);
     return status;
@@ -187,7 +183,7 @@ static rin_status find_batch(rin_check *check, rin_error *error) {
     for (size_t i = 0; i < RIN_COUNT(names); i++) {
         const rin_stored_tensor *tensor = find(check, names[i]);
         bool steps = strcmp(rin_check_word(check, "kind", ""), "train") == 0;
-        if (!tensor || tensor->rank < 2 + steps) continue;
+        if (!tensor || !tensor->n_elements || tensor->rank < 2 + steps) continue;
         check->batch = tensor->shape[steps];
         if (check->batch >= 1) return RIN_OK;
     }
@@ -237,6 +233,8 @@ static bool report_unused(rin_case *c, rin_check_fn on_result, void *user) {
 
 rin_status rin_check_case(const char *folder, const char *device, int threads, rin_check_fn on_result, void *user,
                           int *n_failed, rin_error *error) {
+    if (n_failed) *n_failed = 0;
+    if (!folder) return rin_error_null(error, __func__, "folder");
     rin_case c = {.folder = folder};
     int failed = 0;
     bool all_ran = true;
@@ -255,7 +253,7 @@ rin_status rin_check_case(const char *folder, const char *device, int threads, r
         }
         if (all_ran) failed += !report_unused(&c, on_result, user);
     } else {
-        status = rin_error_prefix(error, status, "%s", folder);
+        status = rin_error_prefix(error, status, "%.300s", folder);
     }
     close_case(&c);
     if (n_failed) *n_failed = failed;

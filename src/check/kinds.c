@@ -62,7 +62,7 @@ rin_status rin_check_forward(rin_check *check, rin_error *error) {
     rin_program *program = NULL;
     rin_program_options options = {.parameters = RIN_ARENA_WEIGHTS};
     rin_status status = rin_model_forward_graph(&config, check->batch, &graph, error);
-    if (status == RIN_OK) status = rin_remove_dead(graph, error);
+    if (status == RIN_OK && (status = rin_remove_dead(graph, error)) != RIN_OK) rin_graph_free(graph);
     if (status == RIN_OK) status = rin_program_create(graph, check->weights, &options, &program, error);
     static const char *const inputs[][2] = {{"x", "x"},
                                             {"gamma", "gamma"},
@@ -152,13 +152,24 @@ rin_status rin_check_loss(rin_check *check, rin_error *error) {
     return status;
 }
 
+/* "steps" of a check, which may claim any number. */
+static rin_status read_steps(const rin_check *check, int64_t *steps, rin_error *error) {
+    const double most = 100000;
+    double number = rin_check_number(check, "steps", 0);
+    *steps = 0;
+    if (!(number >= 1 && number <= most))
+        return rin_error_set(error, RIN_ERR_FORMAT, "steps = %g; allowed are 1 to %g", number, most);
+    *steps = (int64_t)number;
+    return RIN_OK;
+}
+
 static rin_status sampling_options(const rin_check *check, rin_sampling_options *options, rin_error *error) {
     rin_config config = check->of->config;
     rin_status status = rin_config_set(&config, "sample.sampler", rin_check_word(check, "sampler", "ddim"), error);
     if (status == RIN_OK)
         status = rin_config_set(&config, "sample.schedule", rin_check_word(check, "schedule", ""), error);
     if (status == RIN_OK) status = rin_sampling_options_from(&config, options, error);
-    options->steps = (int64_t)rin_check_number(check, "steps", 0);
+    if (status == RIN_OK) status = read_steps(check, &options->steps, error);
     options->guidance = rin_check_number(check, "guidance", 0);
     options->td = rin_check_number(check, "td", 0);
     options->self_cond_decay = rin_check_number(check, "self_cond_decay", 0);
@@ -169,7 +180,8 @@ rin_status rin_check_sample(rin_check *check, rin_error *error) {
     rin_sampling_options options = {0};
     rin_sampling *sampling = NULL;
     float *noise = NULL, *step_noise = NULL, *labels = NULL, *frames = NULL;
-    int64_t n_noise, n_step_noise, n_frames;
+    int64_t n_noise, n_step_noise, n_frames = 0;
+    rin_shape frames_shape = rin_model_frames_shape(&check->of->config.model, check->batch);
     rin_status status = sampling_options(check, &options, error);
     if (status == RIN_OK) {
         status = rin_sampling_create(&check->of->config, check->weights, RIN_ARENA_WEIGHTS, check->batch, &options,
@@ -185,6 +197,8 @@ rin_status rin_check_sample(rin_check *check, rin_error *error) {
         (n_noise != sampling->n_pixels || (step_noise && n_step_noise != n_noise * options.steps))) {
         status = rin_error_set(error, RIN_ERR_SHAPE, "'%s': noise of another shape than the model's", check->name);
     }
+    if (status == RIN_OK && frames && n_frames != rin_shape_count(&frames_shape))
+        status = rin_error_set(error, RIN_ERR_SHAPE, "'%s': frames of another shape than the model's", check->name);
     if (status == RIN_OK) status = rin_sampling_start(sampling, noise, labels, frames, error);
     for (int64_t i = 0; i < options.steps && status == RIN_OK; i++) {
         status = rin_sampling_step(sampling, step_noise ? step_noise + i * n_noise : NULL, error);
@@ -204,10 +218,10 @@ rin_status rin_check_sample(rin_check *check, rin_error *error) {
 rin_status rin_check_train(rin_check *check, rin_error *error) {
     rin_config_train *train = &check->of->config.train;
     rin_config before = check->of->config;
-    int64_t steps = (int64_t)rin_check_number(check, "steps", 0);
-    if (steps < 1 || steps > 100000) return rin_error_set(error, RIN_ERR_FORMAT, "steps = %lld", (long long)steps);
-    rin_status status = rin_config_set(&check->of->config, "train.optimizer",
-                                       rin_check_word(check, "optimizer", "lamb"), error);
+    int64_t steps;
+    rin_status status = read_steps(check, &steps, error);
+    if (status != RIN_OK) return status;
+    status = rin_config_set(&check->of->config, "train.optimizer", rin_check_word(check, "optimizer", "lamb"), error);
     train->beta1 = rin_check_number(check, "beta1", train->beta1);
     train->beta2 = rin_check_number(check, "beta2", train->beta2);
     train->eps = rin_check_number(check, "eps", train->eps);

@@ -30,7 +30,7 @@ rin_status rin_description_copy_classes(rin_description *description, const char
 }
 
 rin_status rin_description_parse_classes(rin_description *description, const char *json, rin_error *error) {
-    cJSON *array = cJSON_Parse(json);
+    cJSON *array = cJSON_ParseWithOpts(json, NULL, true);
     int n = cJSON_GetArraySize(array);
     rin_status status = RIN_OK;
     const char **names = rin_calloc((size_t)RIN_MAX(n, 1), sizeof *names, error);
@@ -87,6 +87,14 @@ rin_status rin_description_write(const rin_description *description, rin_safeten
     return status;
 }
 
+static bool parse_steps(const char *text, int64_t *steps) {
+    enum { MOST_DIGITS = 15 };
+    size_t n = strspn(text, "0123456789");
+    if (!n || n > MOST_DIGITS || text[n]) return false;
+    *steps = strtoll(text, NULL, 10);
+    return true;
+}
+
 rin_status rin_description_read(rin_description *description, const rin_safetensors *file, rin_error *error) {
     const char *format = rin_safetensors_metadata(file, "format"), *model = rin_safetensors_metadata(file, "model");
     const char *diffusion = rin_safetensors_metadata(file, "diffusion");
@@ -109,10 +117,10 @@ rin_status rin_description_read(rin_description *description, const rin_safetens
         status = rin_error_set(error, RIN_ERR_FORMAT, "%lld class names for %lld classes",
                                (long long)description->n_classes, (long long)description->config.model.num_classes);
     }
-    char *end = NULL;
-    description->steps = strtoll(steps, &end, 10);
-    if (status == RIN_OK && (*end || description->steps < 0)) {
-        status = rin_error_set(error, RIN_ERR_FORMAT, "metadata steps = '%s' is not a number of steps", steps);
+    if (status == RIN_OK && !parse_steps(steps, &description->steps)) {
+        status = rin_error_set(error, RIN_ERR_FORMAT,
+                               "metadata steps = '%.40s' is not a number of steps; allowed: digits alone, up to 15",
+                               steps);
     }
     return status;
 }
@@ -159,19 +167,38 @@ static bool same_shape(const rin_stored_tensor *stored, const rin_shape *shape) 
     return true;
 }
 
-static rin_status read_tensor(const rin_tensor *tensor, const char *name, const rin_safetensors *file, float *values,
-                              rin_error *error) {
-    const rin_stored_tensor *stored = rin_safetensors_find(file, name);
-    char wanted[96];
-    if (!stored) return rin_error_set(error, RIN_ERR_FORMAT, "tensor '%s' is missing", name);
-    if (!same_shape(stored, &tensor->shape)) {
+/* The tensor of this name, which must have this shape and a floating type. */
+static rin_status find_stored(const rin_safetensors *file, const char *name, const rin_shape *shape,
+                              const rin_stored_tensor **out, rin_error *error) {
+    const rin_stored_tensor *stored = *out = rin_safetensors_find(file, name);
+    char wanted[96], seen[96];
+    if (!stored) {
+        return rin_error_set(error, RIN_ERR_FORMAT, "tensor '%s' is missing; the model wants it with shape %s", name,
+                             rin_shape_text(shape, wanted));
+    }
+    if (!same_shape(stored, shape)) {
         rin_shape found = {.rank = RIN_MIN(stored->rank, RIN_MAX_RANK)};
         for (int i = 0; i < found.rank; i++) found.dim[i] = stored->shape[i];
-        char seen[96];
-        return rin_error_set(error, RIN_ERR_FORMAT, "tensor '%s' has shape %s, the model wants %s", name,
-                             rin_shape_text(&found, seen), rin_shape_text(&tensor->shape, wanted));
+        return rin_error_set(error, RIN_ERR_FORMAT, "tensor '%s' has shape %s%s, the model wants %s", name,
+                             rin_shape_text(&found, seen), stored->rank > found.rank ? " and more" : "",
+                             rin_shape_text(shape, wanted));
     }
-    rin_status status = rin_safetensors_read(file, stored, values, (size_t)tensor->count, error);
+    switch (stored->type) {
+    case RIN_STORED_F64:
+    case RIN_STORED_F32:
+    case RIN_STORED_F16:
+    case RIN_STORED_BF16: return RIN_OK;
+    default:
+        return rin_error_set(error, RIN_ERR_FORMAT, "tensor '%s' has elements of type %s; allowed: F64, F32, F16, BF16",
+                             name, rin_stored_type_name(stored->type));
+    }
+}
+
+static rin_status read_tensor(const rin_tensor *tensor, const char *name, const rin_safetensors *file, float *values,
+                              rin_error *error) {
+    const rin_stored_tensor *stored;
+    rin_status status = find_stored(file, name, &tensor->shape, &stored, error);
+    if (status == RIN_OK) status = rin_safetensors_read(file, stored, values, (size_t)tensor->count, error);
     for (int64_t i = 0; i < tensor->count && status == RIN_OK; i++) {
         if (!isfinite(values[i])) {
             status = rin_error_set(error, RIN_ERR_NUMERIC, "tensor '%s' has %g at element %lld", name,
@@ -211,13 +238,31 @@ rin_status rin_model_file_save(const char *path, const rin_description *descript
     return status;
 }
 
-rin_status rin_model_file_check_names(const rin_weights *weights, const rin_safetensors *file, rin_error *error) {
-    for (size_t i = 0; i < rin_safetensors_count(file); i++) {
-        const char *name = rin_safetensors_get(file, i)->name;
-        if (!rin_weights_find(weights, name)) {
-            return rin_error_set(error, RIN_ERR_FORMAT,
-                                 "tensor '%s' is not part of the model that the configuration describes", name);
-        }
+rin_status rin_model_file_check_layers(const rin_config *config, const rin_safetensors *file, rin_error *error) {
+    /* The attention of every latent layer and every read: a layer norm and four linear layers of two tensors each. */
+    enum { OF_A_LAYER = 10 };
+    const rin_config_model *m = &config->model;
+    int64_t layers = m->n_num_layers;
+    for (int64_t i = 0; i < m->n_num_layers; i++) layers += m->num_layers[i];
+    if ((uint64_t)layers * OF_A_LAYER <= rin_safetensors_count(file)) return RIN_OK;
+    return rin_error_set(error, RIN_ERR_FORMAT,
+                         "the configuration describes a network of %lld layers, reads included, which has over %lld "
+                         "tensors; the file has %zu",
+                         (long long)layers, (long long)layers * OF_A_LAYER, rin_safetensors_count(file));
+}
+
+rin_status rin_model_file_check_tensors(const rin_graph *graph, const rin_safetensors *file, rin_error *error) {
+    rin_status status = RIN_OK;
+    for (int i = 1; i < graph->n_values && status == RIN_OK; i++) {
+        const rin_value_info *info = &graph->values[i];
+        const rin_stored_tensor *stored;
+        if (info->kind == RIN_VALUE_PARAM) status = find_stored(file, info->name, &info->shape, &stored, error);
     }
-    return RIN_OK;
+    for (size_t i = 0; i < rin_safetensors_count(file) && status == RIN_OK; i++) {
+        const char *name = rin_safetensors_get(file, i)->name;
+        if (graph->values[rin_graph_find(graph, name)].kind == RIN_VALUE_PARAM) continue;
+        status = rin_error_set(error, RIN_ERR_FORMAT,
+                               "tensor '%.80s' is not part of the model that the configuration describes", name);
+    }
+    return status;
 }

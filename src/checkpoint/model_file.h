@@ -34,15 +34,21 @@ rin_status rin_arena_declare(const rin_weights *weights, const char *prefix, rin
                              rin_error *error) RIN_CHECKED;
 rin_status rin_arena_write(const rin_weights *weights, rin_arena arena, rin_safetensors_writer *writer,
                            rin_error *error) RIN_CHECKED;
-/* Reads them back: every tensor must be there, with its shape, and finite. */
+/* Reads them back: every tensor must be there, with its shape and a floating type, and finite (NUMERIC). */
 rin_status rin_arena_read(rin_weights *weights, rin_arena arena, const char *prefix, const rin_safetensors *file,
                           rin_error *error) RIN_CHECKED;
 
 /* Writes one arena as a model file. */
 rin_status rin_model_file_save(const char *path, const rin_description *description, const rin_weights *weights,
                                rin_arena arena, rin_error *error) RIN_CHECKED;
-/* Refuses tensors that the model does not have. */
-rin_status rin_model_file_check_names(const rin_weights *weights, const rin_safetensors *file,
-                                      rin_error *error) RIN_CHECKED;
+/*
+ * Before anything is built or allocated for what a file claims to be: are there as many tensors as that many layers
+ * must have? Then, are they the parameters of the model's graph, with their shapes and floating types, and no others?
+ * Errors: FORMAT; the message names the tensor, what it is and what is wanted.
+ */
+rin_status rin_model_file_check_layers(const rin_config *config, const rin_safetensors *file,
+                                       rin_error *error) RIN_CHECKED;
+rin_status rin_model_file_check_tensors(const rin_graph *graph, const rin_safetensors *file,
+                                        rin_error *error) RIN_CHECKED;
 
 #endif

@@ -58,7 +58,7 @@ static rin_value reusable_input(const planner *p, int i) {
     return in;
 }
 
-static void make_buffers(planner *p, bool no_reuse) {
+static rin_status make_buffers(planner *p, bool no_reuse, rin_error *error) {
     const rin_graph *graph = p->graph;
     for (int v = 0; v < graph->n_values; v++) p->buffer_of[v] = -1;
     for (int i = -1; i < graph->n_nodes; i++) { /* -1: the inputs */
@@ -74,12 +74,18 @@ static void make_buffers(planner *p, bool no_reuse) {
                 continue;
             }
             int64_t size = rin_padded_count(rin_shape_count(&graph->values[v].shape));
+            if (size > RIN_MAX_ELEMENTS - p->plan->values_sum) {
+                return rin_error_set(error, RIN_ERR_MEMORY,
+                                     "a run's values have over %lld elements in all, more than can be addressed",
+                                     (long long)RIN_MAX_ELEMENTS);
+            }
             p->buffer_of[v] = p->n_buffers;
             p->buffers[p->n_buffers++] = (buffer){size, -1, no_reuse ? -1 : p->plan->first[v],
                                                   no_reuse ? graph->n_nodes : p->plan->last[v]};
             p->plan->values_sum += size;
         }
     }
+    return RIN_OK;
 }
 
 static int larger_first(const void *a, const void *b) {
@@ -136,7 +142,8 @@ rin_status rin_plan_create(const rin_graph *graph, bool no_reuse, rin_plan **out
         goto done;
     }
     find_lifetimes(graph, plan);
-    make_buffers(&p, no_reuse);
+    status = make_buffers(&p, no_reuse, error);
+    if (status != RIN_OK) goto done;
     place_all(&p);
     status = rin_plan_verify(graph, plan, error);
 done:

@@ -9,6 +9,7 @@ void rin_string_free(char *text) {
 }
 
 rin_status rin_config_create(rin_config **out, rin_error *error) {
+    if (!out) return rin_error_null(error, __func__, "out");
     *out = NULL;
     rin_config *config = rin_calloc(1, sizeof *config, error);
     if (!config) return RIN_ERR_MEMORY;
@@ -25,6 +26,9 @@ rin_status rin_config_create(rin_config **out, rin_error *error) {
 }
 
 rin_status rin_config_copy(const rin_config *config, rin_config **out, rin_error *error) {
+    if (!out) return rin_error_null(error, __func__, "out");
+    *out = NULL;
+    if (!config) return rin_error_null(error, __func__, "config");
     *out = rin_calloc(1, sizeof **out, error);
     if (!*out) return RIN_ERR_MEMORY;
     **out = *config;
@@ -36,6 +40,9 @@ void rin_config_free(rin_config *config) {
 }
 
 rin_status rin_config_set(rin_config *config, const char *key, const char *value, rin_error *error) {
+    if (!config) return rin_error_null(error, __func__, "config");
+    if (!key) return rin_error_null(error, __func__, "key");
+    if (!value) return rin_error_null(error, __func__, "value");
     const rin_option_row *row = rin_option_find(key);
     if (!row) return rin_option_unknown(key, error);
     rin_status status = rin_option_parse(row, value, config, error);
@@ -44,7 +51,10 @@ rin_status rin_config_set(rin_config *config, const char *key, const char *value
 }
 
 rin_status rin_config_get(const rin_config *config, const char *key, char **value, rin_error *error) {
+    if (!value) return rin_error_null(error, __func__, "value");
     *value = NULL;
+    if (!config) return rin_error_null(error, __func__, "config");
+    if (!key) return rin_error_null(error, __func__, "key");
     const rin_option_row *row = rin_option_find(key);
     if (!row) return rin_option_unknown(key, error);
     char text[RIN_VALUE_TEXT];
@@ -54,6 +64,6 @@ rin_status rin_config_get(const rin_config *config, const char *key, char **valu
 }
 
 bool rin_config_is_set(const rin_config *config, const char *key) {
-    const rin_option_row *row = rin_option_find(key);
+    const rin_option_row *row = config && key ? rin_option_find(key) : NULL;
     return row && config->is_set[row - rin_option_rows];
 }

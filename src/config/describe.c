@@ -25,6 +25,8 @@ static void add_section(rin_text *text, const rin_section_row *section) {
 }
 
 rin_status rin_config_describe(char **markdown, rin_error *error) {
+    if (!markdown) return rin_error_null(error, __func__, "markdown");
+    *markdown = NULL;
     rin_text text = {0};
     rin_text_add(&text,
                  "# Configuration\n\n"

@@ -70,10 +70,15 @@ rin_status rin_config_read_ini(rin_config *config, const char *text, const char 
 }
 
 rin_status rin_config_load_text(rin_config *config, const char *text, const char *name, rin_error *error) {
+    if (!config) return rin_error_null(error, __func__, "config");
+    if (!text) return rin_error_null(error, __func__, "text");
+    if (!name) return rin_error_null(error, __func__, "name");
     return rin_config_read_ini(config, text, name, true, error);
 }
 
 rin_status rin_config_load_file(rin_config *config, const char *path, rin_error *error) {
+    if (!config) return rin_error_null(error, __func__, "config");
+    if (!path) return rin_error_null(error, __func__, "path");
     char *text = NULL;
     size_t n = 0;
     rin_status status = rin_file_read(path, MAX_FILE, &text, &n, error);
@@ -88,6 +93,9 @@ rin_status rin_config_load_file(rin_config *config, const char *path, rin_error 
 }
 
 rin_status rin_config_format(const rin_config *config, char **ini, rin_error *error) {
+    if (!ini) return rin_error_null(error, __func__, "ini");
+    *ini = NULL;
+    if (!config) return rin_error_null(error, __func__, "config");
     rin_text text = {0};
     const char *section = "";
     for (size_t i = 0; i < RIN_N_OPTIONS; i++) {

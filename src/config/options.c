@@ -86,7 +86,7 @@ static size_t edit_distance(const char *a, const char *b) {
 }
 
 const char *rin_config_nearest_key(const char *key) {
-    size_t length = strlen(key);
+    size_t length = key ? strlen(key) : 0;
     if (!length || length >= RIN_KEY_TEXT) return NULL;
     const char *dot = strchr(key, '.');
     const char *bare = dot ? dot + 1 : key;

@@ -21,6 +21,8 @@ const char *rin_preset_text(size_t index) {
 }
 
 rin_status rin_config_load_preset(rin_config *config, const char *name, rin_error *error) {
+    if (!config) return rin_error_null(error, __func__, "config");
+    if (!name) return rin_error_null(error, __func__, "name");
     rin_text names = {0};
     for (size_t i = 0; i < rin_n_embedded_presets; i++) {
         const rin_embedded_preset *preset = &rin_embedded_presets[i];

@@ -212,6 +212,7 @@ static rin_status check_run(const rin_config *config, rin_error *error) {
 }
 
 rin_status rin_config_validate(const rin_config *config, rin_error *error) {
+    if (!config) return rin_error_null(error, __func__, "config");
     static rin_status (*const checks[])(const rin_config_model *, rin_error *) = {
         check_frames, check_heads, check_layers, check_conditioning, check_positions};
     rin_status status = RIN_OK;

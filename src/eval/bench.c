@@ -132,7 +132,7 @@ static rin_status bench_forward(bench *b, rin_error *error) {
     rin_graph *graph;
     rin_program *program = NULL;
     rin_status status = rin_model_forward_graph(b->config, b->options->batch, &graph, error);
-    if (status == RIN_OK) status = rin_remove_dead(graph, error);
+    if (status == RIN_OK && (status = rin_remove_dead(graph, error)) != RIN_OK) rin_graph_free(graph);
     if (status == RIN_OK) b->result->flops_forward = rin_graph_flops(graph);
     if (status == RIN_OK) status = rin_program_create(graph, b->weights, &bound, &program, error);
     for (size_t i = 0; i < RIN_COUNT(inputs) && status == RIN_OK; i++) status = fill(program, inputs[i], false, error);
@@ -172,14 +172,22 @@ static rin_status bench_product(bench *b, rin_error *error) {
 rin_status rin_bench(const rin_config *config, const rin_bench_options *options, rin_bench_result *result,
                      rin_error *error) {
     enum { MOST_STEPS = 100000 };
-    if (!config || !options || !result || options->batch < 1 || options->steps < 1 || options->steps > MOST_STEPS) {
-        return rin_error_set(error, RIN_ERR_ARG, "a benchmark wants a batch of at least 1 and 1 to %d steps",
-                             MOST_STEPS);
-    }
+    if (!result) return rin_error_null(error, __func__, "result");
     *result = (rin_bench_result){0};
-    bench b = {.config = config, .options = options, .result = result};
-    rin_backend_options backend = {(int)config->train.threads};
-    rin_status status = rin_config_validate(config, error);
+    if (!config) return rin_error_null(error, __func__, "config");
+    if (!options) return rin_error_null(error, __func__, "options");
+    if (options->batch < 1 || options->steps < 1 || options->steps > MOST_STEPS) {
+        return rin_error_set(error, RIN_ERR_ARG,
+                             "rin_bench: batch = %lld and steps = %d; allowed: a batch of at least 1 and 1 to %d steps",
+                             (long long)options->batch, options->steps, MOST_STEPS);
+    }
+    /* The batch is that of the options, whatever the configuration says. */
+    rin_config own = *config;
+    own.train.batch = options->batch;
+    own.train.accumulate = 1;
+    bench b = {.config = &own, .options = options, .result = result};
+    rin_backend_options backend = {(int)own.train.threads};
+    rin_status status = rin_config_validate(&own, error);
     if (status == RIN_OK)
         status = rin_backend_create(options->device ? options->device : "cpu", &backend, &b.backend, error);
     if (status == RIN_OK) result->threads = b.backend->threads;
@@ -189,6 +197,10 @@ rin_status rin_bench(const rin_config *config, const rin_bench_options *options,
     if (status == RIN_OK && !options->gemm_only) status = bench_forward(&b, error);
     if (status == RIN_OK) status = bench_product(&b, error);
     if (options->gemm_only) result->peak_rss_bytes = peak_memory();
+    if (status != RIN_OK) {
+        rin_string_free(result->profile);
+        *result = (rin_bench_result){0};
+    }
     rin_weights_free(b.weights);
     rin_backend_free(b.backend);
     rin_free(b.seconds);

@@ -8,8 +8,8 @@
 #include "sample/sample.h"
 #include "train/step.h"
 
-/* Images a run: fixed, so that a figure does not depend on the machine. */
-enum { BATCH = 32 };
+/* Images a run: fixed, so that a figure does not depend on the machine. Each time costs a pass over all images. */
+enum { BATCH = 32, MOST_TIMES = 10000 };
 
 typedef struct evaluation {
     rin_model *model;
@@ -67,7 +67,7 @@ static rin_status prepare(evaluation *e, const char *data, int64_t limit, rin_er
         return rin_error_set(error, RIN_ERR_UNSUPPORTED, "eval loss reads images, this model makes video");
     rin_status status = rin_dataset_open(data, NULL, log, &e->dataset, error);
     if (status == RIN_OK && e->classes && (int64_t)rin_dataset_n_classes(e->dataset) > e->classes) {
-        status = rin_error_set(error, RIN_ERR_ARG, "'%s' has %zu classes, the model %lld", data,
+        status = rin_error_set(error, RIN_ERR_ARG, "'%.300s' has %zu classes, the model %lld", data,
                                rin_dataset_n_classes(e->dataset), (long long)e->classes);
     }
     if (status == RIN_OK) status = choose_items(e, limit, error);
@@ -114,6 +114,8 @@ static rin_status run_batch(evaluation *e, int64_t first, int64_t n, uint64_t se
     if (status != RIN_OK) return status;
     rin_program_run(e->program, &(rin_step){.seed = seed, .first_example = (uint64_t)first}, RIN_SECTION_ALL);
     status = rin_program_read(e->program, "loss", &loss, 1, error);
+    if (status == RIN_OK && !isfinite(loss))
+        status = rin_error_set(error, RIN_ERR_NUMERIC, "the loss at time %g is %g", time, (double)loss);
     *sum += (double)loss * (double)n;
     e->done += n;
     double seconds = rin_clock_seconds() - e->started;
@@ -146,22 +148,38 @@ static rin_status run(evaluation *e, const double *times, int n_times, uint64_t 
     return status;
 }
 
-rin_status rin_eval_loss(rin_model *model, const char *data, const double *times, int n_times, int64_t limit,
-                         uint64_t seed, rin_listener listener, double *losses, int64_t *n_images, rin_error *error) {
-    if (!model || !data || !times || !losses || n_times < 1) {
-        return rin_error_set(error, RIN_ERR_ARG, "rin_eval_loss wants a model, data and at least one time");
+static rin_status check_numbers(const double *times, int n_times, int64_t limit, rin_error *error) {
+    if (n_times < 1 || n_times > MOST_TIMES) {
+        return rin_error_set(error, RIN_ERR_ARG, "rin_eval_loss: n_times = %d; allowed: 1 to %d", n_times, MOST_TIMES);
+    }
+    if (limit < 0) {
+        return rin_error_set(error, RIN_ERR_ARG, "rin_eval_loss: limit = %lld; allowed: 0 (all images) or more",
+                             (long long)limit);
     }
     for (int i = 0; i < n_times; i++) {
-        losses[i] = 0;
-        if (!(times[i] >= 0 && times[i] <= 1))
-            return rin_error_set(error, RIN_ERR_ARG, "time %g: allowed are 0 to 1", times[i]);
+        if (times[i] > 0 && times[i] <= 1) continue;
+        return rin_error_set(error, RIN_ERR_ARG, "rin_eval_loss: times[%d] = %g; allowed: above 0 and up to 1", i,
+                             times[i]);
     }
+    return RIN_OK;
+}
+
+rin_status rin_eval_loss(rin_model *model, const char *data, const double *times, int n_times, int64_t limit,
+                         uint64_t seed, rin_listener listener, double *losses, int64_t *n_images, rin_error *error) {
+    if (n_images) *n_images = 0;
+    if (!model) return rin_error_null(error, __func__, "model");
+    if (!data) return rin_error_null(error, __func__, "data");
+    if (!times) return rin_error_null(error, __func__, "times");
+    if (!losses) return rin_error_null(error, __func__, "losses");
+    rin_status status = check_numbers(times, n_times, limit, error);
+    if (status != RIN_OK) return status;
+    for (int i = 0; i < n_times; i++) losses[i] = 0;
     evaluation e = {
         .model = model, .config = *rin_model_config(model), .listener = listener, .started = rin_clock_seconds()};
-    rin_status status = prepare(&e, data, limit, error);
+    status = prepare(&e, data, limit, error);
     e.total = e.n * n_times;
     if (status == RIN_OK) status = run(&e, times, n_times, seed, losses, error);
-    if (n_images) *n_images = e.n;
+    if (n_images && status == RIN_OK) *n_images = e.n;
     rin_program_free(e.program);
     rin_dataset_close(e.dataset);
     rin_free(e.items);

@@ -12,9 +12,8 @@ const char *rin_build_flags(void) {
 
 bool rin_device_get(int i, const char **name, const char **about, bool *available) {
     const rin_backend_table *row = rin_backend_row(i);
-    if (!row) return false;
-    if (name) *name = row->name;
-    if (about) *about = row->about;
-    if (available) *available = row->available();
-    return true;
+    if (name) *name = row ? row->name : NULL;
+    if (about) *about = row ? row->about : NULL;
+    if (available) *available = row && row->available();
+    return row != NULL;
 }

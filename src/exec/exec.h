@@ -27,6 +27,7 @@ typedef enum rin_arena {
 typedef struct rin_weights {
     rin_backend *backend; /* borrowed */
     rin_tensor *tensors;  /* [n_tensors] in the order the model declares them */
+    const rin_tensor **by_name;
     rin_segment *segments;
     int n_tensors;
     int64_t count; /* elements of an arena, padding between tensors included */
@@ -34,10 +35,17 @@ typedef struct rin_weights {
     void *arenas[RIN_N_ARENAS]; /* NULL where absent */
 } rin_weights;
 
-/* Arenas for the parameters of graph: weights and EMA, and with training also moments and gradients. Zeroed. */
+/* The layout of graph's parameters alone: no arena has memory. */
+rin_status rin_weights_lay_out(const rin_graph *graph, rin_backend *backend, rin_weights **out,
+                               rin_error *error) RIN_CHECKED;
+/*
+ * Arenas for the parameters of graph: weights and EMA, and with training also moments and gradients. Zeroed.
+ * Errors: MEMORY, before anything is allocated, when they exceed rin_memory_total.
+ */
 rin_status rin_weights_create(const rin_graph *graph, rin_backend *backend, bool training, rin_weights **out,
                               rin_error *error) RIN_CHECKED;
 void rin_weights_free(rin_weights *weights);
+uint64_t rin_weights_bytes(const rin_weights *weights); /* of the arenas that there are */
 const rin_tensor *rin_weights_find(const rin_weights *weights, const char *name);
 /* Draws initial values from seed into the weights and copies them to the EMA. */
 rin_status rin_weights_init(rin_weights *weights, uint64_t seed, rin_error *error) RIN_CHECKED;
@@ -54,7 +62,19 @@ typedef struct rin_program_options {
     bool poison;          /* the arena is filled with NaN before each run, inputs excepted */
 } rin_program_options;
 
-/* Plans and binds a finished graph. Takes ownership of graph, also when it fails. */
+/* Bytes that binding a graph allocates besides its weights. */
+typedef struct rin_program_bytes {
+    uint64_t arena, constants, scratch;
+} rin_program_bytes;
+
+/* Of a planned graph on the backend of weights, which may be a mere layout. Allocates next to nothing. */
+rin_status rin_program_measure(const rin_graph *graph, const rin_plan *plan, const rin_weights *weights,
+                               rin_program_bytes *out, rin_error *error) RIN_CHECKED;
+
+/*
+ * Plans and binds a finished graph. Takes ownership of graph, also when it fails.
+ * Errors: MEMORY, before anything large is allocated, when it and the weights exceed rin_memory_total.
+ */
 rin_status rin_program_create(rin_graph *graph, rin_weights *weights, const rin_program_options *options,
                               rin_program **out, rin_error *error) RIN_CHECKED;
 void rin_program_free(rin_program *program);

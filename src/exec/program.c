@@ -6,19 +6,25 @@
 #include "exec/exec.h"
 #include "op/op.h"
 
+/* What a graph comes to, found from its shapes: nothing has an address yet. */
+typedef struct work {
+    rin_task *tasks; /* [n_tasks] nodes of every run */
+    rin_task *once;  /* [n_once] nodes that make constants */
+    int n_tasks, n_once, update_at;
+    int64_t *constant_offsets; /* [n_values] elements */
+    int64_t constants;         /* elements */
+    size_t scratch;            /* bytes */
+} work;
+
 struct rin_program {
     rin_graph *graph;
     rin_plan *plan;
     rin_weights *weights; /* borrowed */
     rin_program_options options;
+    work work;
     void *arena, *constants, *scratch;
-    size_t scratch_bytes;
-    rin_task *tasks; /* [n_tasks] nodes of every run */
-    rin_task *once;  /* [n_once] nodes that make constants */
-    int n_tasks, n_once, update_at;
     rin_arenas arenas;
     rin_step step;
-    int64_t *constant_offsets; /* [n_values] elements */
 };
 
 static void *at(const rin_program *program, void *base, int64_t offset) {
@@ -37,72 +43,140 @@ static void *address(const rin_program *program, rin_value value) {
     case RIN_VALUE_GRAD:
         tensor = rin_weights_find(weights, program->graph->values[info->param].name);
         return tensor ? at(program, weights->arenas[RIN_ARENA_GRADIENTS], tensor->offset) : NULL;
-    case RIN_VALUE_CONST: return at(program, program->constants, program->constant_offsets[value]);
+    case RIN_VALUE_CONST: return at(program, program->constants, program->work.constant_offsets[value]);
     default: return at(program, program->arena, program->plan->offsets[value]);
     }
 }
 
-static rin_status bind_node(rin_program *program, const rin_node *node, rin_task *task, rin_error *error) {
-    const rin_graph *graph = program->graph;
-    *task = (rin_task){
-        .node = node, .accumulate = node->accumulate, .arenas = &program->arenas, .step = &program->step};
+/* ---- from shapes alone ---- */
+
+static rin_arenas arenas_of(const rin_weights *weights) {
+    return (rin_arenas){weights->segments,
+                        weights->n_tensors,
+                        weights->count,
+                        weights->arenas[RIN_ARENA_WEIGHTS],
+                        weights->arenas[RIN_ARENA_GRADIENTS],
+                        weights->arenas[RIN_ARENA_M],
+                        weights->arenas[RIN_ARENA_V],
+                        weights->arenas[RIN_ARENA_EMA]};
+}
+
+static rin_status place_constants(const rin_graph *graph, work *w, rin_error *error) {
+    size_t n = (size_t)graph->n_values;
+    w->constant_offsets = rin_calloc(n, sizeof *w->constant_offsets, error);
+    if (!w->constant_offsets) return RIN_ERR_MEMORY;
+    for (size_t v = 1; v < n; v++) {
+        const rin_value_info *info = &graph->values[v];
+        if (info->kind != RIN_VALUE_CONST) continue;
+        int64_t count = rin_padded_count(rin_shape_count(&info->shape));
+        if (count > RIN_MAX_ELEMENTS - w->constants) {
+            return rin_error_set(error, RIN_ERR_MEMORY, "constants of over %lld elements, more than can be addressed",
+                                 (long long)RIN_MAX_ELEMENTS);
+        }
+        w->constant_offsets[v] = w->constants;
+        w->constants += count;
+    }
+    return RIN_OK;
+}
+
+static rin_task task_of(const rin_graph *graph, const rin_node *node) {
+    rin_task task = {.node = node, .accumulate = node->accumulate};
+    for (int i = 0; i < node->n_inputs; i++) task.in_shape[i] = *rin_graph_shape(graph, node->inputs[i]);
+    for (int i = 0; i < node->n_outputs; i++) {
+        task.out_shape[i] = *rin_graph_shape(graph, node->outputs[i]);
+        if (graph->values[node->outputs[i]].kind == RIN_VALUE_GRAD) task.gradient_outputs |= 1u << i;
+    }
+    return task;
+}
+
+static rin_status list_work(const rin_graph *graph, rin_backend *backend, const rin_arenas *arenas,
+                            const rin_step *step, work *w, rin_error *error) {
+    rin_status status = place_constants(graph, w, error);
+    if (status != RIN_OK) return status;
+    w->tasks = rin_calloc((size_t)graph->n_nodes, sizeof *w->tasks, error);
+    w->once = rin_calloc((size_t)graph->n_nodes, sizeof *w->once, error);
+    if (!w->tasks || !w->once) return RIN_ERR_MEMORY;
+    w->update_at = -1;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const rin_node *node = &graph->nodes[i];
+        bool once = node->outputs[0] && graph->values[node->outputs[0]].kind == RIN_VALUE_CONST;
+        if (node->op == RIN_OP_grad_norm) w->update_at = w->n_tasks;
+        rin_task *task = once ? &w->once[w->n_once++] : &w->tasks[w->n_tasks++];
+        *task = task_of(graph, node);
+        task->arenas = arenas;
+        task->step = step;
+    }
+    if (w->update_at < 0) w->update_at = w->n_tasks;
+    size_t once_bytes = 0, run_bytes = 0;
+    status = rin_backend_prepare(backend, w->once, w->n_once, &once_bytes, error);
+    if (status == RIN_OK) status = rin_backend_prepare(backend, w->tasks, w->n_tasks, &run_bytes, error);
+    w->scratch = RIN_MAX(once_bytes, run_bytes);
+    return status;
+}
+
+static void clear_work(work *w) {
+    rin_free(w->tasks);
+    rin_free(w->once);
+    rin_free(w->constant_offsets);
+}
+
+static rin_program_bytes bytes_of(const rin_plan *plan, const work *w, const rin_backend *backend) {
+    uint64_t size = backend->table->element_size;
+    return (rin_program_bytes){(uint64_t)plan->arena * size, (uint64_t)w->constants * size, w->scratch};
+}
+
+rin_status rin_program_measure(const rin_graph *graph, const rin_plan *plan, const rin_weights *weights,
+                               rin_program_bytes *out, rin_error *error) {
+    rin_arenas arenas = arenas_of(weights);
+    rin_step step = {0};
+    work w = {0};
+    rin_status status = list_work(graph, weights->backend, &arenas, &step, &w, error);
+    *out = bytes_of(plan, &w, weights->backend);
+    clear_work(&w);
+    return status;
+}
+
+/* ---- binding ---- */
+
+static rin_status allocate(rin_program *program, rin_error *error) {
+    const work *w = &program->work;
+    rin_backend *backend = program->weights->backend;
+    rin_program_bytes bytes = bytes_of(program->plan, w, backend);
+    uint64_t held = rin_weights_bytes(program->weights);
+    char what[160];
+    snprintf(what, sizeof what, "a run with weights of %.1f MiB, values of %.1f MiB and constants of %.1f MiB",
+             (double)held * 0x1p-20, (double)bytes.arena * 0x1p-20, (double)bytes.constants * 0x1p-20);
+    rin_status status = rin_memory_expect(held + bytes.arena + bytes.constants + bytes.scratch, what, error);
+    int64_t scratch = (int64_t)(w->scratch / backend->table->element_size + 1);
+    if (status == RIN_OK) status = rin_backend_alloc(backend, program->plan->arena, &program->arena, error);
+    if (status == RIN_OK) status = rin_backend_alloc(backend, w->constants, &program->constants, error);
+    if (status == RIN_OK) status = rin_backend_alloc(backend, scratch, &program->scratch, error);
+    return status;
+}
+
+static rin_status bind_task(rin_program *program, rin_task *task, rin_error *error) {
+    const rin_node *node = task->node;
     bool missing = false;
     for (int i = 0; i < node->n_inputs; i++) {
         task->in[i] = address(program, node->inputs[i]);
-        task->in_shape[i] = *rin_graph_shape(graph, node->inputs[i]);
         missing = missing || (node->inputs[i] && !task->in[i]);
     }
     for (int i = 0; i < node->n_outputs; i++) {
         task->out[i] = address(program, node->outputs[i]);
-        task->out_shape[i] = *rin_graph_shape(graph, node->outputs[i]);
         missing = missing || (node->outputs[i] && !task->out[i]);
-        if (graph->values[node->outputs[i]].kind == RIN_VALUE_GRAD) task->gradient_outputs |= 1u << i;
     }
+    task->scratch = program->scratch;
     if (!missing) return RIN_OK;
     return rin_error_set(error, RIN_ERR_INTERNAL, "%s: %s uses a tensor that the weights do not have", node->scope,
                          rin_op(node->op)->name);
 }
 
-static rin_status place_constants(rin_program *program, rin_error *error) {
-    int64_t sum = 0;
-    size_t n = (size_t)program->graph->n_values;
-    program->constant_offsets = rin_calloc(n, sizeof *program->constant_offsets, error);
-    if (!program->constant_offsets) return RIN_ERR_MEMORY;
-    for (size_t v = 1; v < n; v++) {
-        const rin_value_info *info = &program->graph->values[v];
-        if (info->kind != RIN_VALUE_CONST) continue;
-        program->constant_offsets[v] = sum;
-        sum += rin_padded_count(rin_shape_count(&info->shape));
-    }
-    return rin_backend_alloc(program->weights->backend, sum, &program->constants, error);
-}
-
 static rin_status bind_all(rin_program *program, rin_error *error) {
-    rin_graph *graph = program->graph;
-    rin_backend *backend = program->weights->backend;
-    program->tasks = rin_calloc((size_t)graph->n_nodes, sizeof *program->tasks, error);
-    program->once = rin_calloc((size_t)graph->n_nodes, sizeof *program->once, error);
-    if (!program->tasks || !program->once) return RIN_ERR_MEMORY;
-    program->update_at = -1;
-    for (int i = 0; i < graph->n_nodes; i++) {
-        const rin_node *node = &graph->nodes[i];
-        bool once = node->outputs[0] && graph->values[node->outputs[0]].kind == RIN_VALUE_CONST;
-        if (node->op == RIN_OP_grad_norm) program->update_at = program->n_tasks;
-        rin_task *task = once ? &program->once[program->n_once++] : &program->tasks[program->n_tasks++];
-        rin_status status = bind_node(program, node, task, error);
-        if (status != RIN_OK) return status;
-    }
-    if (program->update_at < 0) program->update_at = program->n_tasks;
-    size_t once_bytes = 0, run_bytes = 0;
-    rin_status status = rin_backend_prepare(backend, program->once, program->n_once, &once_bytes, error);
-    if (status == RIN_OK) status = rin_backend_prepare(backend, program->tasks, program->n_tasks, &run_bytes, error);
-    if (status != RIN_OK) return status;
-    program->scratch_bytes = RIN_MAX(once_bytes, run_bytes);
-    int64_t elements = (int64_t)(program->scratch_bytes / backend->table->element_size + 1);
-    status = rin_backend_alloc(backend, elements, &program->scratch, error);
-    for (int i = 0; i < program->n_tasks; i++) program->tasks[i].scratch = program->scratch;
-    for (int i = 0; i < program->n_once; i++) program->once[i].scratch = program->scratch;
-    if (status == RIN_OK) rin_backend_run(backend, program->once, program->n_once);
+    work *w = &program->work;
+    rin_status status = RIN_OK;
+    for (int i = 0; i < w->n_once && status == RIN_OK; i++) status = bind_task(program, &w->once[i], error);
+    for (int i = 0; i < w->n_tasks && status == RIN_OK; i++) status = bind_task(program, &w->tasks[i], error);
+    if (status == RIN_OK) rin_backend_run(program->weights->backend, w->once, w->n_once);
     return status;
 }
 
@@ -117,18 +191,12 @@ rin_status rin_program_create(rin_graph *graph, rin_weights *weights, const rin_
     program->graph = graph;
     program->weights = weights;
     if (options) program->options = *options;
-    program->arenas = (rin_arenas){weights->segments,
-                                   weights->n_tensors,
-                                   weights->count,
-                                   weights->arenas[RIN_ARENA_WEIGHTS],
-                                   weights->arenas[RIN_ARENA_GRADIENTS],
-                                   weights->arenas[RIN_ARENA_M],
-                                   weights->arenas[RIN_ARENA_V],
-                                   weights->arenas[RIN_ARENA_EMA]};
+    program->arenas = arenas_of(weights);
     rin_status status = rin_graph_status(graph, error);
     if (status == RIN_OK) status = rin_plan_create(graph, program->options.no_reuse, &program->plan, error);
-    if (status == RIN_OK) status = rin_backend_alloc(weights->backend, program->plan->arena, &program->arena, error);
-    if (status == RIN_OK) status = place_constants(program, error);
+    if (status == RIN_OK)
+        status = list_work(graph, weights->backend, &program->arenas, &program->step, &program->work, error);
+    if (status == RIN_OK) status = allocate(program, error);
     if (status == RIN_OK) status = bind_all(program, error);
     if (status == RIN_OK) *out = program;
     else rin_program_free(program);
@@ -141,9 +209,7 @@ void rin_program_free(rin_program *program) {
     rin_backend_release(backend, program->arena);
     rin_backend_release(backend, program->constants);
     rin_backend_release(backend, program->scratch);
-    rin_free(program->tasks);
-    rin_free(program->once);
-    rin_free(program->constant_offsets);
+    clear_work(&program->work);
     rin_plan_free(program->plan);
     rin_graph_free(program->graph);
     rin_free(program);
@@ -158,7 +224,7 @@ const rin_plan *rin_program_plan(const rin_program *program) {
 }
 
 size_t rin_program_scratch_bytes(const rin_program *program) {
-    return program->scratch_bytes;
+    return program->work.scratch;
 }
 
 bool rin_program_has(const rin_program *program, const char *name) {
@@ -190,8 +256,8 @@ rin_status rin_program_read(const rin_program *program, const char *name, float 
 
 static void start(rin_program *program, const rin_step *step) {
     program->step = *step;
-    for (int i = 0; i < program->n_tasks; i++) {
-        rin_task *task = &program->tasks[i];
+    for (int i = 0; i < program->work.n_tasks; i++) {
+        rin_task *task = &program->work.tasks[i];
         task->accumulate = task->node->accumulate | (step->part ? task->gradient_outputs : 0);
     }
 }
@@ -213,18 +279,18 @@ static void poison(rin_program *program) {
 void rin_program_run(rin_program *program, const rin_step *step, rin_section section) {
     start(program, step);
     if (program->options.poison && section != RIN_SECTION_UPDATE) poison(program);
-    int from = section == RIN_SECTION_UPDATE ? program->update_at : 0;
-    int to = section == RIN_SECTION_GRADIENTS ? program->update_at : program->n_tasks;
-    rin_backend_run(program->weights->backend, program->tasks + from, to - from);
+    int from = section == RIN_SECTION_UPDATE ? program->work.update_at : 0;
+    int to = section == RIN_SECTION_GRADIENTS ? program->work.update_at : program->work.n_tasks;
+    rin_backend_run(program->weights->backend, program->work.tasks + from, to - from);
 }
 
 void rin_program_profile(rin_program *program, const rin_step *step, int repeats, double *seconds) {
     start(program, step);
-    for (int i = 0; i < program->n_tasks; i++) {
-        int node = (int)(program->tasks[i].node - program->graph->nodes);
+    for (int i = 0; i < program->work.n_tasks; i++) {
+        int node = (int)(program->work.tasks[i].node - program->graph->nodes);
         for (int r = 0; r < repeats; r++) {
             double from = rin_clock_seconds();
-            rin_backend_run(program->weights->backend, &program->tasks[i], 1);
+            rin_backend_run(program->weights->backend, &program->work.tasks[i], 1);
             double taken = rin_clock_seconds() - from;
             seconds[node] = r ? RIN_MIN(seconds[node], taken) : taken;
         }

@@ -1,38 +1,74 @@
 /* SPDX-License-Identifier: MIT */
 /* Parameter arenas and initial values. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "exec/exec.h"
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp((*(const rin_tensor *const *)a)->name, (*(const rin_tensor *const *)b)->name);
+}
 
 static rin_status list_tensors(rin_weights *weights, const rin_graph *graph, rin_error *error) {
     int n = 0;
     for (int i = 1; i < graph->n_values; i++) n += graph->values[i].kind == RIN_VALUE_PARAM;
     weights->tensors = rin_calloc((size_t)n, sizeof *weights->tensors, error);
     weights->segments = rin_calloc((size_t)n, sizeof *weights->segments, error);
-    if (!weights->tensors || !weights->segments) return RIN_ERR_MEMORY;
+    weights->by_name = rin_calloc((size_t)n, sizeof *weights->by_name, error);
+    if (!weights->tensors || !weights->segments || !weights->by_name) return RIN_ERR_MEMORY;
     for (int i = 1; i < graph->n_values; i++) {
         const rin_value_info *info = &graph->values[i];
         if (info->kind != RIN_VALUE_PARAM) continue;
         int64_t count = rin_shape_count(&info->shape);
+        if (rin_padded_count(count) > RIN_MAX_ELEMENTS - weights->count) {
+            return rin_error_set(error, RIN_ERR_MEMORY,
+                                 "the weights have over %lld elements, more than can be addressed",
+                                 (long long)RIN_MAX_ELEMENTS);
+        }
         rin_tensor *tensor = &weights->tensors[weights->n_tensors];
+        weights->by_name[weights->n_tensors] = tensor;
         *tensor = (rin_tensor){rin_strdup(info->name, error), info->shape, info->init, weights->count, count};
         weights->segments[weights->n_tensors++] = (rin_segment){weights->count, count, info->shape.rank > 1};
         if (!tensor->name) return RIN_ERR_MEMORY;
         weights->count += rin_padded_count(count);
         weights->parameters += count;
     }
+    if (n) qsort(weights->by_name, (size_t)n, sizeof *weights->by_name, compare_names);
     return RIN_OK;
 }
 
-rin_status rin_weights_create(const rin_graph *graph, rin_backend *backend, bool training, rin_weights **out,
-                              rin_error *error) {
+rin_status rin_weights_lay_out(const rin_graph *graph, rin_backend *backend, rin_weights **out, rin_error *error) {
     *out = NULL;
     rin_weights *weights = rin_calloc(1, sizeof *weights, error);
     if (!weights) return RIN_ERR_MEMORY;
     weights->backend = backend;
     rin_status status = list_tensors(weights, graph, error);
+    if (status == RIN_OK) *out = weights;
+    else rin_weights_free(weights);
+    return status;
+}
+
+static uint64_t bytes_of_arena(const rin_weights *weights) {
+    return (uint64_t)weights->count * weights->backend->table->element_size;
+}
+
+uint64_t rin_weights_bytes(const rin_weights *weights) {
+    uint64_t sum = 0;
+    for (int i = 0; i < RIN_N_ARENAS; i++) sum += weights->arenas[i] ? bytes_of_arena(weights) : 0;
+    return sum;
+}
+
+rin_status rin_weights_create(const rin_graph *graph, rin_backend *backend, bool training, rin_weights **out,
+                              rin_error *error) {
+    rin_weights *weights;
+    rin_status status = rin_weights_lay_out(graph, backend, &weights, error);
+    *out = NULL;
+    if (status != RIN_OK) return status;
     int n = training ? RIN_N_ARENAS : RIN_ARENA_M;
+    char what[96];
+    snprintf(what, sizeof what, "weights of %lld parameters, %d numbers for each", (long long)weights->parameters, n);
+    status = rin_memory_expect((uint64_t)n * bytes_of_arena(weights), what, error);
     for (int i = 0; status == RIN_OK && i < n; i++) {
         status = rin_backend_alloc(backend, weights->count, &weights->arenas[i], error);
     }
@@ -46,15 +82,20 @@ void rin_weights_free(rin_weights *weights) {
     for (int i = 0; i < RIN_N_ARENAS; i++) rin_backend_release(weights->backend, weights->arenas[i]);
     for (int i = 0; i < weights->n_tensors; i++) rin_free(weights->tensors[i].name);
     rin_free(weights->tensors);
+    rin_free(weights->by_name);
     rin_free(weights->segments);
     rin_free(weights);
 }
 
+static int compare_to_name(const void *name, const void *element) {
+    return strcmp(name, (*(const rin_tensor *const *)element)->name);
+}
+
 const rin_tensor *rin_weights_find(const rin_weights *weights, const char *name) {
-    for (int i = 0; i < weights->n_tensors; i++) {
-        if (strcmp(weights->tensors[i].name, name) == 0) return &weights->tensors[i];
-    }
-    return NULL;
+    if (!weights->n_tensors) return NULL;
+    const rin_tensor **found = bsearch(name, weights->by_name, (size_t)weights->n_tensors, sizeof *weights->by_name,
+                                       compare_to_name);
+    return found ? *found : NULL;
 }
 
 static void *place(const rin_weights *weights, rin_arena arena, const rin_tensor *tensor) {

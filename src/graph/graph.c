@@ -50,6 +50,7 @@ void rin_graph_free(rin_graph *graph) {
     for (int i = 1; i < graph->n_values; i++) rin_free(graph->values[i].name);
     for (int i = 0; i < graph->n_scopes; i++) rin_free(graph->scopes[i]);
     rin_free(graph->values);
+    rin_free(graph->by_name);
     rin_free(graph->nodes);
     rin_free(graph->scopes);
     rin_free(graph);
@@ -96,9 +97,6 @@ static const char *keep_scope(rin_graph *graph) {
     if (graph->n_scopes && strcmp(graph->scopes[graph->n_scopes - 1], graph->scope) == 0) {
         return graph->scopes[graph->n_scopes - 1];
     }
-    for (int i = graph->n_scopes - 1; i >= 0; i--) {
-        if (strcmp(graph->scopes[i], graph->scope) == 0) return graph->scopes[i];
-    }
     char **scopes = rin_realloc(graph->scopes, (size_t)graph->n_scopes + 1, sizeof *scopes, &graph->error);
     if (!scopes) return "";
     graph->scopes = scopes;
@@ -109,11 +107,17 @@ static const char *keep_scope(rin_graph *graph) {
 
 rin_value rin_graph_value(rin_graph *graph, rin_value_kind kind, rin_shape shape) {
     if (graph->error.code != RIN_OK) return 0;
+    char text[96];
+    int64_t count = 1;
     for (int i = 0; i < shape.rank; i++) {
-        if (shape.dim[i] < 1) {
-            char text[96];
+        if (shape.dim[i] < 1)
             return rin_graph_fail(graph, RIN_ERR_SHAPE, "a tensor of shape %s is empty", rin_shape_text(&shape, text));
+        if (shape.dim[i] > RIN_MAX_ELEMENTS / count) {
+            return rin_graph_fail(graph, RIN_ERR_MEMORY,
+                                  "a tensor of shape %s cannot be addressed; allowed: %lld elements",
+                                  rin_shape_text(&shape, text), (long long)RIN_MAX_ELEMENTS);
         }
+        count *= shape.dim[i];
     }
     if (graph->n_values >= graph->value_capacity) {
         int capacity = RIN_MAX(256, 2 * graph->value_capacity);
@@ -127,13 +131,55 @@ rin_value rin_graph_value(rin_graph *graph, rin_value_kind kind, rin_shape shape
     return (rin_value)graph->n_values++;
 }
 
+/* ---- names ---- */
+
+/* Where the value of this name is in the table, or the free place where it belongs. */
+static int place_of(const rin_graph *graph, const char *name) {
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (const char *p = name; *p; p++) hash = (hash ^ (unsigned char)*p) * 16777619u;
+    int place = (int)(hash & (uint32_t)(graph->n_places - 1));
+    for (rin_value value; (value = graph->by_name[place]) && strcmp(graph->values[value].name, name) != 0;) {
+        place = (place + 1) & (graph->n_places - 1);
+    }
+    return place;
+}
+
+/* Makes room for one more name. */
+static bool grow_names(rin_graph *graph) {
+    if (2 * (graph->n_named + 1) <= graph->n_places) return true;
+    rin_value *old = graph->by_name;
+    int n_old = graph->n_places, n = RIN_MAX(256, 2 * n_old);
+    rin_value *places = rin_calloc((size_t)n, sizeof *places, &graph->error);
+    if (!places) return false;
+    graph->by_name = places;
+    graph->n_places = n;
+    for (int i = 0; i < n_old; i++) {
+        if (old[i]) places[place_of(graph, graph->values[old[i]].name)] = old[i];
+    }
+    rin_free(old);
+    return true;
+}
+
+/* Of two values with one name, the first is the one that is found. */
+static bool give_name(rin_graph *graph, rin_value value, const char *name) {
+    if (!grow_names(graph)) return false;
+    char *copy = rin_strdup(name, &graph->error);
+    if (!copy) return false;
+    graph->values[value].name = copy;
+    int place = place_of(graph, copy);
+    if (graph->by_name[place]) return true;
+    graph->by_name[place] = value;
+    graph->n_named++;
+    return true;
+}
+
+rin_value rin_graph_find(const rin_graph *graph, const char *name) {
+    return graph->n_named ? graph->by_name[place_of(graph, name)] : 0;
+}
+
 static rin_value named_value(rin_graph *graph, rin_value_kind kind, const char *name, rin_shape shape) {
     rin_value value = rin_graph_value(graph, kind, shape);
-    if (!value) return 0;
-    char *copy = rin_strdup(name, &graph->error);
-    if (!copy) return 0;
-    graph->values[value].name = copy;
-    return value;
+    return value && give_name(graph, value, name) ? value : 0;
 }
 
 rin_value rin_graph_input(rin_graph *graph, const char *name, rin_shape shape) {
@@ -156,11 +202,11 @@ rin_value rin_graph_param(rin_graph *graph, const char *name, rin_shape shape, r
 
 rin_value rin_graph_param_gradient(rin_graph *graph, rin_value param) {
     if (graph->error.code != RIN_OK) return 0;
-    for (int i = 1; i < graph->n_values; i++) {
-        if (graph->values[i].kind == RIN_VALUE_GRAD && graph->values[i].param == param) return (rin_value)i;
-    }
+    if (graph->values[param].gradient) return graph->values[param].gradient;
     rin_value value = rin_graph_value(graph, RIN_VALUE_GRAD, graph->values[param].shape);
-    if (value) graph->values[value].param = param;
+    if (!value) return 0;
+    graph->values[value].param = param;
+    graph->values[param].gradient = value;
     return value;
 }
 
@@ -168,9 +214,8 @@ rin_value rin_graph_output(rin_graph *graph, const char *name, rin_value value) 
     if (graph->error.code != RIN_OK) return 0;
     rin_value_info *info = &graph->values[value];
     if (!value || info->name) return rin_graph_fail(graph, RIN_ERR_INTERNAL, "output '%s' has a name already", name);
-    info->name = rin_strdup(name, &graph->error);
     info->is_output = true;
-    return value;
+    return give_name(graph, value, name) ? value : 0;
 }
 
 void rin_graph_append(rin_graph *graph, const rin_node *node) {
@@ -191,11 +236,4 @@ void rin_graph_append(rin_graph *graph, const rin_node *node) {
 const rin_shape *rin_graph_shape(const rin_graph *graph, rin_value value) {
     static const rin_shape none = {0};
     return value && (int)value < graph->n_values ? &graph->values[value].shape : &none;
-}
-
-rin_value rin_graph_find(const rin_graph *graph, const char *name) {
-    for (int i = 1; i < graph->n_values; i++) {
-        if (graph->values[i].name && strcmp(graph->values[i].name, name) == 0) return (rin_value)i;
-    }
-    return 0;
 }

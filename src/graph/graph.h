@@ -9,6 +9,9 @@
 
 enum { RIN_MAX_RANK = 6 };
 
+/* Most elements of a tensor, and of an arena: the bytes of several arenas fit an int64, in double precision too. */
+#define RIN_MAX_ELEMENTS (INT64_MAX / 64)
+
 typedef struct rin_shape {
     int rank;
     int64_t dim[RIN_MAX_RANK];
@@ -53,10 +56,11 @@ typedef struct rin_init {
 typedef struct rin_value_info {
     rin_value_kind kind;
     rin_shape shape;
-    char *name;      /* scoped name of a parameter, name of an input or output; NULL otherwise */
-    rin_init init;   /* parameters */
-    rin_value param; /* gradients: the parameter they belong to */
-    bool is_output;  /* kept until the end of the run, read by the caller under its name */
+    char *name;         /* scoped name of a parameter, name of an input or output; NULL otherwise */
+    rin_init init;      /* parameters */
+    rin_value param;    /* gradients: the parameter they belong to */
+    rin_value gradient; /* parameters: their gradient, 0 before it is made */
+    bool is_output;     /* kept until the end of the run, read by the caller under its name */
 } rin_value_info;
 
 /* ---- nodes ---- */
@@ -81,7 +85,9 @@ typedef struct rin_graph {
     rin_node *nodes;        /* [n_nodes] in execution order */
     int n_values, n_nodes;
     int value_capacity, node_capacity;
-    char **scopes; /* every scope name ever used */
+    rin_value *by_name; /* [n_places] hash table of named values, 0 where free; at most half full */
+    int n_places, n_named;
+    char **scopes; /* names of the scopes that nodes were appended in */
     int n_scopes;
     char scope[256]; /* the current one, and how long it was before each rin_graph_enter */
     int scope_lengths[16], scope_depth;

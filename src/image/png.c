@@ -16,6 +16,7 @@ typedef struct png_job {
     const uint8_t *bytes;
     size_t n, at;
     png_bytep *rows;
+    bool out_of_memory; /* also where libpng went on without what it wanted to keep */
     rin_status status;
     rin_error *error;
     rin_image *image;
@@ -26,7 +27,7 @@ typedef struct png_job {
 
 static void on_error(png_structp png, png_const_charp text) {
     png_job *job = png_get_error_ptr(png);
-    job->status = rin_error_set(job->error, RIN_ERR_FORMAT, "damaged or cut: %s", text);
+    if (!job->out_of_memory) job->status = rin_error_set(job->error, RIN_ERR_FORMAT, "damaged or cut: %s", text);
     png_longjmp(png, 1);
 }
 
@@ -40,6 +41,20 @@ static void on_read(png_structp png, png_bytep to, size_t n) {
     if (n > job->n - job->at) png_error(png, "the data ends too early");
     memcpy(to, job->bytes + job->at, n);
     job->at += n;
+}
+
+/* libpng merely warns of a chunk above its limit, and makes room for an eXIf chunk of any length that a file claims. */
+static png_voidp on_alloc(png_structp png, png_alloc_size_t n) {
+    png_job *job = png_get_mem_ptr(png);
+    if (n > MAX_CHUNK_BYTES) return NULL;
+    void *memory = rin_calloc(n, 1, NULL);
+    if (!memory) job->out_of_memory = true;
+    return memory;
+}
+
+static void on_free(png_structp png, png_voidp memory) {
+    (void)png;
+    rin_free(memory);
 }
 
 /* ---- decoding ---- */
@@ -115,10 +130,11 @@ static void decode_or_escape(png_job *job) {
 
 rin_status rin_png_decode(const uint8_t *bytes, size_t n, rin_image *out, int *orientation, rin_error *error) {
     png_job job = {.bytes = bytes, .n = n, .image = out, .orientation = orientation, .error = error};
-    job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
+    job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, on_alloc, on_free);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
     if (job.info) decode_or_escape(&job);
-    else job.status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory for the decoder");
+    if (!job.info || job.out_of_memory)
+        job.status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory for the decoder");
     png_destroy_read_struct(&job.png, &job.info, NULL);
     rin_free(job.rows);
     if (job.status != RIN_OK) rin_image_clear(out);

@@ -42,6 +42,7 @@ static void axis_clear(axis *a) {
     rin_free(a->first);
     rin_free(a->n_taps);
     rin_free(a->weights);
+    *a = (axis){0};
 }
 
 static rin_status axis_init(axis *a, int n_in, int n_out, rin_error *error) {

@@ -8,7 +8,7 @@
 #include "sample/sample.h"
 
 /* Streams of a picture's random numbers: its first noise is step 0, that of sampling step i is step i + 1. */
-enum { STREAM_NOISE = 0x4E4F4953, MOST_BATCH = 64 };
+enum { STREAM_NOISE = 0x4E4F4953, MOST_BATCH = 64, MOST_PICTURES = 1000000000 };
 
 struct rin_generator {
     rin_model *model;
@@ -42,11 +42,13 @@ static rin_status check_classes(const rin_model *model, int64_t count, const int
 
 rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count, const int64_t *classes,
                                 uint64_t seed, rin_generator **out, rin_error *error) {
-    if (out) *out = NULL;
-    if (!model || !config || !out || count < 1 || count > 1000000000) {
-        return rin_error_set(error, RIN_ERR_ARG,
-                             "rin_generator_create: count = %lld; it wants a model and at least one picture",
-                             (long long)count);
+    if (!out) return rin_error_null(error, __func__, "out");
+    *out = NULL;
+    if (!model) return rin_error_null(error, __func__, "model");
+    if (!config) return rin_error_null(error, __func__, "config");
+    if (count < 1 || count > MOST_PICTURES) {
+        return rin_error_set(error, RIN_ERR_ARG, "rin_generator_create: count = %lld; allowed: 1 to %d",
+                             (long long)count, MOST_PICTURES);
     }
     rin_config own = *rin_model_config(model);
     own.sample = config->sample;
@@ -144,8 +146,10 @@ static void fill_progress(const rin_generator *g, rin_progress *progress) {
 }
 
 rin_status rin_generator_step(rin_generator *g, rin_progress *progress, rin_error *error) {
-    if (rin_generator_is_done(g))
-        return rin_error_set(error, RIN_ERR_ARG, "all %lld pictures are made", (long long)g->count);
+    if (!g) return rin_error_null(error, __func__, "generator");
+    if (rin_generator_is_done(g)) {
+        return rin_error_set(error, RIN_ERR_ARG, "rin_generator_step: all %lld pictures are made", (long long)g->count);
+    }
     rin_status status = RIN_OK;
     if (g->sampling->step == 0) status = start_batch(g, error);
     if (rin_sampler_find(g->options.sampler)->needs_noise) draw_noise(g, (uint64_t)g->sampling->step + 1);
@@ -158,10 +162,11 @@ rin_status rin_generator_step(rin_generator *g, rin_progress *progress, rin_erro
 }
 
 bool rin_generator_is_done(const rin_generator *g) {
-    return g->first >= g->count;
+    return !g || g->first >= g->count;
 }
 
 rin_status rin_generator_run(rin_generator *g, rin_listener listener, rin_error *error) {
+    if (!g) return rin_error_null(error, __func__, "generator");
     while (!rin_generator_is_done(g)) {
         rin_progress progress;
         rin_status status = rin_generator_step(g, &progress, error);
@@ -175,14 +180,14 @@ rin_status rin_generator_run(rin_generator *g, rin_listener listener, rin_error 
 }
 
 void rin_generator_size(const rin_generator *g, int *width, int *height, int *channels) {
-    const rin_config_model *m = &g->sampling->config.model;
-    *width = (int)m->image_width;
-    *height = (int)m->image_height;
-    *channels = (int)m->image_channels;
+    const rin_config_model *m = g ? &g->sampling->config.model : NULL;
+    if (width) *width = m ? (int)m->image_width : 0;
+    if (height) *height = m ? (int)m->image_height : 0;
+    if (channels) *channels = m ? (int)m->image_channels : 0;
 }
 
 const uint8_t *rin_generator_pixels(const rin_generator *g, int64_t i) {
-    return i >= 0 && i < g->count ? g->pixels + i * g->per_picture : NULL;
+    return g && i >= 0 && i < RIN_MIN(g->first, g->count) ? g->pixels + i * g->per_picture : NULL;
 }
 
 static rin_status write_png(const rin_generator *g, const char *path, const uint8_t *pixels, int width, int height,
@@ -201,8 +206,13 @@ static rin_status write_png(const rin_generator *g, const char *path, const uint
 }
 
 rin_status rin_generator_write(const rin_generator *g, int64_t i, const char *path, rin_error *error) {
+    if (!g) return rin_error_null(error, __func__, "generator");
+    if (!path) return rin_error_null(error, __func__, "path");
     const uint8_t *pixels = rin_generator_pixels(g, i);
-    if (!pixels) return rin_error_set(error, RIN_ERR_ARG, "picture %lld of %lld", (long long)i, (long long)g->count);
+    if (!pixels) {
+        return rin_error_set(error, RIN_ERR_ARG, "rin_generator_write: i = %lld; %lld of %lld pictures are made",
+                             (long long)i, (long long)RIN_MIN(g->first, g->count), (long long)g->count);
+    }
     int width, height, channels;
     rin_generator_size(g, &width, &height, &channels);
     return write_png(g, path, pixels, width, height, error);
@@ -210,6 +220,14 @@ rin_status rin_generator_write(const rin_generator *g, int64_t i, const char *pa
 
 rin_status rin_generator_write_grid(const rin_generator *g, int columns, const char *path, rin_error *error) {
     enum { GAP = 2, MOST_SIDE = 65500 };
+    if (!g) return rin_error_null(error, __func__, "generator");
+    if (!path) return rin_error_null(error, __func__, "path");
+    if (columns < 0)
+        return rin_error_set(error, RIN_ERR_ARG, "%s: columns = %d; allowed: 0 or more", __func__, columns);
+    if (!rin_generator_is_done(g)) {
+        return rin_error_set(error, RIN_ERR_ARG, "%s: %lld of %lld pictures are made: run the generator to its end",
+                             __func__, (long long)g->first, (long long)g->count);
+    }
     int width, height, channels;
     rin_generator_size(g, &width, &height, &channels);
     int64_t across = columns > 0 ? columns : (int64_t)ceil(sqrt((double)g->count));

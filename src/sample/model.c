@@ -2,7 +2,6 @@
 /* Opening trained models, and saying what they are. */
 #include <cjson/cJSON.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "model/model.h"
 #include "sample/sample.h"
@@ -14,37 +13,50 @@ static rin_status find_file(const char *path, char **file, rin_error *error) {
     if (rin_path_exists(*file)) return RIN_OK;
     rin_status status = rin_path_is_dir(path)
                             ? rin_error_set(error, RIN_ERR_IO,
-                                            "'%s' has no model.safetensors yet: train it to its first checkpoint", path)
+                                            "'%.300s' has no model.safetensors yet: train it to its first checkpoint",
+                                            path)
                             : rin_error_set(error, RIN_ERR_IO,
-                                            "no model at '%s': give a run's folder or a .safetensors file", path);
+                                            "no model at '%.300s': give a run's folder or a .safetensors file", path);
     rin_free(*file);
     *file = NULL;
+    return status;
+}
+
+rin_status rin_model_create_weights(const rin_config *config, const rin_safetensors *file, rin_backend *backend,
+                                    bool training, rin_weights **out, rin_error *error) {
+    rin_graph *graph = NULL;
+    *out = NULL;
+    rin_status status = rin_model_file_check_layers(config, file, error);
+    if (status == RIN_OK) status = rin_model_forward_graph(config, 1, &graph, error);
+    if (status == RIN_OK) status = rin_model_file_check_tensors(graph, file, error);
+    if (status == RIN_OK) status = rin_weights_create(graph, backend, training, out, error);
+    rin_graph_free(graph);
     return status;
 }
 
 static rin_status load(rin_model *model, const char *path, const char *device, int threads, rin_error *error) {
     rin_backend_options options = {threads};
     rin_safetensors *file = NULL;
-    rin_graph *graph = NULL;
     char *name = NULL;
     rin_status status = find_file(path, &name, error);
     if (status == RIN_OK) status = rin_safetensors_open(name, &file, error);
     if (status == RIN_OK) status = rin_description_read(&model->description, file, error);
     if (status == RIN_OK) status = rin_backend_create(device ? device : "cpu", &options, &model->backend, error);
-    if (status == RIN_OK) status = rin_model_forward_graph(&model->description.config, 1, &graph, error);
-    if (status == RIN_OK) status = rin_weights_create(graph, model->backend, false, &model->weights, error);
-    if (status == RIN_OK) status = rin_model_file_check_names(model->weights, file, error);
+    if (status == RIN_OK) {
+        status = rin_model_create_weights(&model->description.config, file, model->backend, false, &model->weights,
+                                          error);
+    }
     if (status == RIN_OK) status = rin_arena_read(model->weights, RIN_ARENA_EMA, "", file, error);
-    if (status != RIN_OK && name && file) status = rin_error_prefix(error, status, "model '%s'", name);
-    rin_graph_free(graph);
+    if (status != RIN_OK && name && file) status = rin_error_prefix(error, status, "model '%.300s'", name);
     rin_safetensors_close(file);
     rin_free(name);
     return status;
 }
 
 rin_status rin_model_open(const char *path, const char *device, int threads, rin_model **out, rin_error *error) {
-    if (!path || !out) return rin_error_set(error, RIN_ERR_ARG, "rin_model_open: path and out must not be NULL");
+    if (!out) return rin_error_null(error, __func__, "out");
     *out = NULL;
+    if (!path) return rin_error_null(error, __func__, "path");
     rin_model *model = rin_calloc(1, sizeof *model, error);
     if (!model) return RIN_ERR_MEMORY;
     rin_status status = load(model, path, device, threads, error);
@@ -62,15 +74,15 @@ void rin_model_free(rin_model *model) {
 }
 
 const rin_config *rin_model_config(const rin_model *model) {
-    return &model->description.config;
+    return model ? &model->description.config : NULL;
 }
 
 int64_t rin_model_steps(const rin_model *model) {
-    return model->description.steps;
+    return model ? model->description.steps : 0;
 }
 
 int64_t rin_model_class_count(const rin_model *model) {
-    return model->description.config.model.num_classes;
+    return model ? model->description.config.model.num_classes : 0;
 }
 
 const char *rin_model_class_name(const rin_model *model, int64_t index) {
@@ -79,7 +91,7 @@ const char *rin_model_class_name(const rin_model *model, int64_t index) {
 }
 
 int64_t rin_model_find_class(const rin_model *model, const char *name) {
-    return rin_description_find_class(&model->description, name);
+    return model && name && *name ? rin_description_find_class(&model->description, name) : -1;
 }
 
 /* ---- what a file is ---- */
@@ -96,19 +108,19 @@ static rin_status describe_as_json(const char *path, const rin_description *d, c
     rin_status status = rin_config_format_json(&d->config, "model", &model, error);
     if (status == RIN_OK) status = rin_config_format_json(&d->config, "diffusion", &diffusion, error);
     if (status == RIN_OK) {
-        cJSON *root = cJSON_CreateObject(), *classes = cJSON_CreateArray();
-        bool ok = root && classes && cJSON_AddStringToObject(root, "file", path) &&
+        cJSON *root = cJSON_CreateObject(), *classes = NULL;
+        bool ok = root && cJSON_AddStringToObject(root, "file", path) &&
                   cJSON_AddNumberToObject(root, "parameters", (double)count_parameters(file)) &&
-                  cJSON_AddNumberToObject(root, "steps", (double)d->steps);
+                  cJSON_AddNumberToObject(root, "steps", (double)d->steps) &&
+                  (classes = cJSON_AddArrayToObject(root, "classes"));
         for (int64_t i = 0; i < d->n_classes && ok; i++)
             ok = cJSON_AddItemToArray(classes, cJSON_CreateString(d->classes[i]));
-        ok = ok && cJSON_AddItemToObject(root, "classes", classes) && cJSON_AddRawToObject(root, "model", model) &&
-             cJSON_AddRawToObject(root, "diffusion", diffusion);
+        ok = ok && cJSON_AddRawToObject(root, "model", model) && cJSON_AddRawToObject(root, "diffusion", diffusion);
         char *printed = ok ? cJSON_PrintUnformatted(root) : NULL;
         cJSON_Delete(root);
         *text = printed ? rin_strdup(printed, error) : NULL;
         cJSON_free(printed);
-        if (!*text) status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory while describing '%s'", path);
+        if (!*text) status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory while describing '%.300s'", path);
     }
     rin_string_free(model);
     rin_string_free(diffusion);
@@ -144,8 +156,9 @@ static rin_status describe_as_lines(const char *path, const rin_description *d, 
 }
 
 rin_status rin_model_describe(const char *path, bool json, char **text, rin_error *error) {
-    if (!path || !text) return rin_error_set(error, RIN_ERR_ARG, "rin_model_describe: path and text must not be NULL");
+    if (!text) return rin_error_null(error, __func__, "text");
     *text = NULL;
+    if (!path) return rin_error_null(error, __func__, "path");
     rin_description description = {0};
     rin_safetensors *file = NULL;
     char *name = NULL;
@@ -153,7 +166,7 @@ rin_status rin_model_describe(const char *path, bool json, char **text, rin_erro
     if (status == RIN_OK) status = rin_safetensors_open(name, &file, error);
     if (status == RIN_OK) {
         status = rin_description_read(&description, file, error);
-        if (status != RIN_OK) status = rin_error_prefix(error, status, "'%s'", name);
+        if (status != RIN_OK) status = rin_error_prefix(error, status, "'%.300s'", name);
     }
     if (status == RIN_OK) {
         status = json ? describe_as_json(name, &description, file, text, error)

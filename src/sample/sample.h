@@ -13,6 +13,10 @@ struct rin_model {
     rin_weights *weights;
 };
 
+/* Zeroed weights for the network of config, once the file is seen to hold exactly its tensors. */
+rin_status rin_model_create_weights(const rin_config *config, const rin_safetensors *file, rin_backend *backend,
+                                    bool training, rin_weights **out, rin_error *error) RIN_CHECKED;
+
 typedef struct rin_sampling_options {
     int64_t steps;
     rin_sampler sampler;

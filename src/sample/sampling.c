@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Section 4, "Sampling". */
+#include <math.h>
 #include <string.h>
 
 #include "model/model.h"
@@ -59,7 +60,7 @@ rin_status rin_sampling_create(const rin_config *config, rin_weights *weights, r
     rin_graph *graph;
     rin_program_options program = {.parameters = parameters};
     rin_status status = rin_model_forward_graph(config, batch, &graph, error);
-    if (status == RIN_OK) status = rin_remove_dead(graph, error);
+    if (status == RIN_OK && (status = rin_remove_dead(graph, error)) != RIN_OK) rin_graph_free(graph);
     if (status == RIN_OK) status = rin_program_create(graph, weights, &program, &s->program, error);
     if (status == RIN_OK) status = allocate(s, error);
     if (status == RIN_OK) *out = s;
@@ -119,6 +120,16 @@ static rin_status carry(rin_sampling *s, const char *name, float *hidden, int64_
     return status;
 }
 
+/* Clipping would make a grey or black picture of numbers that are none. */
+static rin_status check_finite(const rin_sampling *s, rin_error *error) {
+    int64_t i = 0;
+    while (i < s->n_pixels && isfinite(s->output[i]) && (s->options.guidance == 0 || isfinite(s->other[i]))) i++;
+    if (i == s->n_pixels) return RIN_OK;
+    return rin_error_set(error, RIN_ERR_NUMERIC,
+                         "step %lld of sampling: the network's output is not finite; the model's training went astray",
+                         (long long)s->step);
+}
+
 rin_status rin_sampling_step(rin_sampling *s, const float *noise, rin_error *error) {
     const rin_sampling_options *o = &s->options;
     double t, t_next, w = o->guidance;
@@ -131,6 +142,8 @@ rin_status rin_sampling_step(rin_sampling *s, const float *noise, rin_error *err
     if (status == RIN_OK) status = carry(s, "latent", s->latent, s->n_latent, error);
     if (status == RIN_OK) status = carry(s, "tape", s->tape, s->n_tape, error);
     if (status == RIN_OK && w != 0) status = forward(s, s->no_labels, s->other, error);
+    if (status != RIN_OK) return status;
+    status = check_finite(s, error);
     if (status != RIN_OK) return status;
     for (int64_t i = 0; i < s->n_pixels && w != 0; i++)
         s->output[i] = (float)((1 + w) * s->output[i] - w * s->other[i]);

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The folder of a run: config.ini, run.json, metrics.jsonl, samples. */
+/* The folder of a run: its lock, config.ini, run.json, samples. */
 #include <cjson/cJSON.h>
-#include <dirent.h>
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "image/image.h"
 #include "train/train.h"
@@ -24,19 +21,64 @@ static rin_status write_text(const rin_trainer *trainer, const char *name, const
 
 /* ---- creating and reading ---- */
 
+static const char lock_name[] = "lock", data_name[] = "run.json", config_name[] = "config.ini";
+
+/* config.ini is written last: without it, these are what is left of a start that failed. */
+static bool is_left_over(const char *name) {
+    return strcmp(name, lock_name) == 0 || strcmp(name, data_name) == 0 || strstr(name, RIN_TEMPORARY);
+}
+
 rin_status rin_run_refuse_used(const char *run, rin_error *error) {
-    DIR *folder = opendir(run);
-    if (!folder && errno == ENOENT) return RIN_OK;
-    if (!folder) return rin_error_set(error, RIN_ERR_IO, "cannot open run folder '%s': %s", run, strerror(errno));
-    rin_status status = RIN_OK;
-    for (const struct dirent *entry; status == RIN_OK && (entry = readdir(folder));) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    rin_dir *folder;
+    if (!rin_path_exists(run)) return RIN_OK;
+    rin_status status = rin_dir_open(run, &folder, error);
+    for (const char *name; status == RIN_OK && (status = rin_dir_next(folder, &name, error)) == RIN_OK && name;) {
+        if (is_left_over(name)) continue;
         status = rin_error_set(
             error, RIN_ERR_ARG,
-            "run folder '%s' is not empty (it holds '%s'): continue that run with --resume, or name another folder",
-            run, entry->d_name);
+            "run folder '%s' is not empty (it holds '%.200s'): continue that run with --resume, or name another folder",
+            run, name);
     }
-    closedir(folder);
+    rin_dir_close(folder);
+    return status;
+}
+
+static rin_status remove_temporaries(const char *folder, rin_error *error) {
+    rin_dir *dir;
+    rin_status status = rin_dir_open(folder, &dir, error);
+    for (const char *name; status == RIN_OK && (status = rin_dir_next(dir, &name, error)) == RIN_OK && name;) {
+        if (!strstr(name, RIN_TEMPORARY)) continue;
+        char *path = rin_path_join(folder, name, error);
+        status = path ? rin_file_remove(path, error) : RIN_ERR_MEMORY;
+        rin_free(path);
+    }
+    rin_dir_close(dir);
+    return status;
+}
+
+rin_status rin_run_lock_folder(rin_trainer *trainer, rin_error *error) {
+    rin_log log = rin_trainer_log(trainer);
+    char left_by[RIN_LOCK_OWNER], *samples = rin_run_path(trainer, "samples", error);
+    char *path = rin_run_path(trainer, lock_name, error);
+    rin_error failure = {0};
+    rin_status status = path && samples ? rin_lock_take(&trainer->lock, path, left_by, &failure) : RIN_ERR_MEMORY;
+    if (status == RIN_ERR_UNSUPPORTED) {
+        rin_log_write(log, RIN_LOG_WARNING, "%s; see to it that no other program trains in '%s'", failure.text,
+                      trainer->run);
+        status = RIN_OK;
+    } else if (status == RIN_ERR_BUSY) {
+        status = rin_error_set(error, status, "run folder '%s' is in use (%s): wait for that program, or stop it first",
+                               trainer->run, failure.text);
+    } else if (status != RIN_OK && path && samples && error) {
+        *error = failure;
+    }
+    if (status == RIN_OK && left_by[0])
+        rin_log_write(log, RIN_LOG_INFO, "the run was left by %s without an orderly end; its lock is taken over",
+                      left_by);
+    if (status == RIN_OK) status = remove_temporaries(trainer->run, error);
+    if (status == RIN_OK && rin_path_is_dir(samples)) status = remove_temporaries(samples, error);
+    rin_free(samples);
+    rin_free(path);
     return status;
 }
 
@@ -51,7 +93,7 @@ static rin_status write_run_json(const rin_trainer *trainer, rin_error *error) {
     char *text = ok ? cJSON_Print(root) : NULL;
     cJSON_Delete(root);
     if (!text) return rin_error_set(error, RIN_ERR_MEMORY, "out of memory while writing run.json");
-    rin_status status = write_text(trainer, "run.json", text, error);
+    rin_status status = write_text(trainer, data_name, text, error);
     cJSON_free(text);
     return status;
 }
@@ -59,10 +101,11 @@ static rin_status write_run_json(const rin_trainer *trainer, rin_error *error) {
 rin_status rin_run_create_folder(rin_trainer *trainer, rin_error *error) {
     char *ini = NULL;
     rin_status status = rin_dir_create(trainer->run, error);
+    if (status == RIN_OK) status = rin_run_lock_folder(trainer, error);
     if (status == RIN_OK) status = rin_run_refuse_used(trainer->run, error);
     if (status == RIN_OK) status = rin_config_format(&trainer->config, &ini, error);
     if (status == RIN_OK) status = write_run_json(trainer, error);
-    if (status == RIN_OK) status = write_text(trainer, "config.ini", ini, error);
+    if (status == RIN_OK) status = write_text(trainer, config_name, ini, error);
     rin_string_free(ini);
     return status;
 }
@@ -86,13 +129,13 @@ static rin_status parse_run_json(rin_trainer *trainer, const char *text, size_t 
 }
 
 rin_status rin_run_read_folder(rin_trainer *trainer, int64_t *n_items, rin_error *error) {
-    char *json = rin_run_path(trainer, "run.json", error), *ini = rin_run_path(trainer, "config.ini", error),
+    char *json = rin_run_path(trainer, data_name, error), *ini = rin_run_path(trainer, config_name, error),
          *text = NULL;
     size_t n = 0;
     rin_status status = json && ini ? RIN_OK : RIN_ERR_MEMORY;
     if (status == RIN_OK && (!rin_path_exists(json) || !rin_path_exists(ini))) {
         status = rin_error_set(error, RIN_ERR_IO, "'%s' is no run to resume: it has no %s", trainer->run,
-                               rin_path_exists(json) ? "config.ini" : "run.json");
+                               rin_path_exists(json) ? config_name : data_name);
     }
     if (status == RIN_OK) status = rin_config_load_file(&trainer->config, ini, error);
     if (status == RIN_OK) status = rin_file_read(json, MOST_JSON_BYTES, &text, &n, error);
@@ -103,53 +146,16 @@ rin_status rin_run_read_folder(rin_trainer *trainer, int64_t *n_items, rin_error
     return status;
 }
 
-/* ---- metrics ---- */
-
-/* Bytes of the lines that belong to steps up to `step`. */
-static size_t lines_until(const char *text, size_t n, int64_t step) {
-    size_t kept = 0;
-    while (kept < n) {
-        const char *line = text + kept, *end = memchr(line, '\n', n - kept);
-        long long at;
-        if (!end || sscanf(line, "{\"step\": %lld", &at) != 1 || at > step) break;
-        kept = (size_t)(end - text) + 1;
-    }
-    return kept;
-}
-
-rin_status rin_run_open_metrics(rin_trainer *trainer, rin_error *error) {
-    char *path = rin_run_path(trainer, "metrics.jsonl", error), *text = NULL;
-    size_t n = 0;
-    rin_status status = path ? RIN_OK : RIN_ERR_MEMORY;
-    if (status == RIN_OK && rin_path_exists(path)) {
-        status = rin_file_read(path, (size_t)1 << 40, &text, &n, error);
-        size_t kept = status == RIN_OK ? lines_until(text, n, trainer->step) : 0;
-        if (status == RIN_OK && kept < n) status = rin_file_write(path, text, kept, error);
-    }
-    if (status == RIN_OK && !(trainer->metrics = fopen(path, "ab"))) {
-        status = rin_error_set(error, RIN_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
-    }
-    rin_free(text);
-    rin_free(path);
-    return status;
-}
-
-rin_status rin_run_write_metrics(rin_trainer *trainer, rin_error *error) {
-    double seconds = rin_clock_seconds() - trainer->started;
-    double images = (double)((trainer->step - trainer->started_at) * trainer->config.train.batch);
-    fprintf(
-        trainer->metrics,
-        "{\"step\": %lld, \"loss\": %.9g, \"grad_norm\": %.9g, \"learning_rate\": %.9g, \"images_per_second\": %.6g, "
-        "\"wait_seconds\": %.3f, \"seconds\": %.3f}\n",
-        (long long)trainer->step, trainer->loss_sum / (double)RIN_MAX(trainer->loss_count, 1), trainer->grad_norm,
-        trainer->learning_rate, images / RIN_MAX(seconds, 1e-9), rin_loader_wait_seconds(trainer->loader), seconds);
-    trainer->loss_sum = 0;
-    trainer->loss_count = 0;
-    if (fflush(trainer->metrics) == 0) return RIN_OK;
-    return rin_error_set(error, RIN_ERR_IO, "cannot write metrics.jsonl in '%s': %s", trainer->run, strerror(errno));
-}
-
 /* ---- sample pictures ---- */
+
+/* The listener's word is kept for the loop, which stops after this. */
+static bool show_drawing(void *user, const rin_progress *progress) {
+    rin_trainer *trainer = user;
+    const rin_listener *listener = &trainer->listener;
+    if (!listener->on_progress || listener->on_progress(listener->user, progress)) return true;
+    atomic_store(&trainer->cancelled, true);
+    return false;
+}
 
 static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **generator, int64_t rows, int64_t columns,
                        rin_error *error) {
@@ -162,8 +168,25 @@ static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **g
     rin_status status = rin_generator_create(model, &config, rows * columns, classes, (uint64_t)config.train.seed,
                                              generator, error);
     rin_free(classes);
-    if (status == RIN_OK) status = rin_generator_run(*generator, (rin_listener){0}, error);
+    rin_listener listener = {.on_progress = show_drawing, .user = trainer};
+    if (status == RIN_OK) status = rin_generator_run(*generator, listener, error);
     return status;
+}
+
+static void name_samples(const rin_trainer *trainer, char *name, size_t size) {
+    snprintf(name, size, "samples/step-%09lld.png", (long long)trainer->step);
+}
+
+bool rin_run_lacks_samples(const rin_trainer *trainer) {
+    const rin_config_train *t = &trainer->config.train;
+    char name[sizeof trainer->sample_path];
+    if (!t->sample_every || !trainer->step || (trainer->step % t->sample_every && trainer->step != t->steps))
+        return false;
+    name_samples(trainer, name, sizeof name);
+    char *path = rin_run_path(trainer, name, NULL);
+    bool lacks = path && !rin_path_exists(path);
+    rin_free(path);
+    return lacks;
 }
 
 rin_status rin_run_write_samples(rin_trainer *trainer, rin_error *error) {
@@ -174,7 +197,7 @@ rin_status rin_run_write_samples(rin_trainer *trainer, rin_error *error) {
                                                      : A_CLASS;
     char *folder = rin_run_path(trainer, "samples", error), *path = NULL;
     rin_generator *generator = NULL;
-    snprintf(trainer->sample_path, sizeof trainer->sample_path, "samples/step-%09lld.png", (long long)trainer->step);
+    name_samples(trainer, trainer->sample_path, sizeof trainer->sample_path);
     rin_status status = folder && (path = rin_run_path(trainer, trainer->sample_path, error)) ? RIN_OK : RIN_ERR_MEMORY;
     if (status == RIN_OK) status = rin_dir_create(folder, error);
     if (status == RIN_OK) status = draw(trainer, &model, &generator, rows, A_CLASS, error);

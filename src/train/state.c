@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The state of a run on disk: weights, moving average, moments, and where the run is. Random numbers and the order of
  * the data are functions of the seed and the step, so nothing else is needed to continue bit for bit. */
-#include <dirent.h>
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "train/train.h"
 
@@ -14,6 +10,9 @@ static const struct {
     rin_arena arena;
     const char *prefix;
 } parts[] = {{RIN_ARENA_WEIGHTS, "weights/"}, {RIN_ARENA_EMA, "ema/"}, {RIN_ARENA_M, "m/"}, {RIN_ARENA_V, "v/"}};
+
+static const char norms_name[] = "grad_norms";
+enum { MOST_STEPS = 1000000000 };
 
 /* ---- saving ---- */
 
@@ -32,12 +31,20 @@ static rin_status write_state(rin_trainer *trainer, const char *path, rin_error 
     if (status == RIN_OK) status = add_number(writer, "step", "%.0f", (double)trainer->step, error);
     if (status == RIN_OK) status = add_number(writer, "loss_sum", "%a", trainer->loss_sum, error);
     if (status == RIN_OK) status = add_number(writer, "loss_count", "%.0f", (double)trainer->loss_count, error);
+    if (status == RIN_OK) status = add_number(writer, "bad_steps", "%.0f", (double)trainer->bad_steps, error);
+    if (status == RIN_OK) status = add_number(writer, "bad_in_row", "%.0f", (double)trainer->bad_in_row, error);
     for (size_t i = 0; i < RIN_COUNT(parts) && status == RIN_OK; i++) {
         status = rin_arena_declare(trainer->weights, parts[i].prefix, writer, error);
     }
+    if (status == RIN_OK)
+        status = rin_safetensors_writer_add(writer, norms_name, RIN_STORED_F32, 1, &trainer->n_norms, error);
     if (status == RIN_OK) status = rin_safetensors_writer_begin(writer, path, error);
     for (size_t i = 0; i < RIN_COUNT(parts) && status == RIN_OK; i++) {
         status = rin_arena_write(trainer->weights, parts[i].arena, writer, error);
+    }
+    if (status == RIN_OK) {
+        size_t bytes = (size_t)trainer->n_norms * sizeof *trainer->norms;
+        status = rin_safetensors_writer_write(writer, trainer->norms, bytes, error);
     }
     if (status == RIN_OK) status = rin_safetensors_writer_commit(writer, error);
     rin_safetensors_writer_free(writer);
@@ -53,7 +60,7 @@ static rin_status open_state(const char *path, rin_safetensors **out, int64_t *s
     const char *format = rin_safetensors_metadata(file, "format"), *text = rin_safetensors_metadata(file, "step");
     char *end = NULL;
     *step = text ? strtoll(text, &end, 10) : -1;
-    if (!format || strcmp(format, "rin-state-1") != 0 || *step < 0 || *end) {
+    if (!format || strcmp(format, "rin-state-1") != 0 || *step < 0 || *step > MOST_STEPS || *end) {
         status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' is not the state of a training run", path);
     }
     if (status == RIN_OK) *out = file;
@@ -73,19 +80,21 @@ static rin_status keep_old(rin_trainer *trainer, const char *path, rin_error *er
     int64_t step;
     rin_safetensors *file;
     if (trainer->config.train.keep < 2 || !rin_path_exists(path)) return RIN_OK;
-    if (open_state(path, &file, &step, NULL) != RIN_OK) return RIN_OK;
+    rin_error failure = {0};
+    if (open_state(path, &file, &step, &failure) != RIN_OK) {
+        rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "the checkpoint before is not kept: %s", failure.text);
+        return RIN_OK;
+    }
     rin_safetensors_close(file);
     if (step == trainer->step) return RIN_OK;
     char *kept = old_path(trainer, step, error);
     if (!kept) return RIN_ERR_MEMORY;
-    rin_status status = RIN_OK;
-    if (link(path, kept) != 0 && errno != EEXIST) {
-        rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
-                      "cannot keep the checkpoint of step %lld beside the new one: %s", (long long)step,
-                      strerror(errno));
+    if (!rin_path_exists(kept) && rin_file_link(path, kept, &failure) != RIN_OK) {
+        rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "the checkpoint of step %lld is not kept: %s",
+                      (long long)step, failure.text);
     }
     rin_free(kept);
-    return status;
+    return RIN_OK;
 }
 
 typedef struct old_states {
@@ -98,42 +107,53 @@ static int newest_first(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
+/* Step of "state-<step>.safetensors"; -1 for other names. */
+static int64_t step_of(const char *name) {
+    static const char prefix[] = "state-";
+    char *end;
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0) return -1;
+    long long step = strtoll(name + sizeof prefix - 1, &end, 10);
+    return step >= 0 && strcmp(end, ".safetensors") == 0 ? step : -1;
+}
+
 static rin_status list_old(const rin_trainer *trainer, old_states *out, rin_error *error) {
     *out = (old_states){0};
-    DIR *folder = opendir(trainer->run);
-    if (!folder) return rin_error_set(error, RIN_ERR_IO, "cannot list '%s': %s", trainer->run, strerror(errno));
-    rin_status status = RIN_OK;
-    for (const struct dirent *entry; status == RIN_OK && (entry = readdir(folder));) {
-        char *end;
-        if (strncmp(entry->d_name, "state-", 6) != 0) continue;
-        long long step = strtoll(entry->d_name + 6, &end, 10);
-        if (step < 0 || strcmp(end, ".safetensors") != 0) continue;
+    rin_dir *folder;
+    rin_status status = rin_dir_open(trainer->run, &folder, error);
+    for (const char *name; status == RIN_OK && (status = rin_dir_next(folder, &name, error)) == RIN_OK && name;) {
+        if (step_of(name) < 0) continue;
         int64_t *steps = rin_realloc(out->steps, (size_t)out->n + 1, sizeof *steps, error);
         if (!steps) {
             status = RIN_ERR_MEMORY;
         } else {
             out->steps = steps;
-            out->steps[out->n++] = step;
+            out->steps[out->n++] = step_of(name);
         }
     }
-    closedir(folder);
+    rin_dir_close(folder);
     if (out->n) qsort(out->steps, (size_t)out->n, sizeof *out->steps, newest_first);
     return status;
 }
 
-static rin_status remove_old(rin_trainer *trainer, rin_error *error) {
+/* What is not removed takes room and does no other harm, so a failure is a remark. */
+static void remove_old(rin_trainer *trainer) {
     old_states old;
-    rin_status status = list_old(trainer, &old, error);
+    rin_error failure = {0};
+    rin_status status = list_old(trainer, &old, &failure);
+    int64_t kept = 1; /* the newest, which has the plain name */
     for (int i = 0; i < old.n && status == RIN_OK; i++) {
         /* States beyond this step are from a run that was continued from an older one. */
-        if (old.steps[i] < trainer->step && i + 1 < trainer->config.train.keep) continue;
-        char *path = old_path(trainer, old.steps[i], error);
-        if (!path) status = RIN_ERR_MEMORY;
-        else (void)unlink(path);
+        if (old.steps[i] < trainer->step && kept < trainer->config.train.keep) {
+            kept++;
+            continue;
+        }
+        char *path = old_path(trainer, old.steps[i], &failure);
+        status = path ? rin_file_remove(path, &failure) : RIN_ERR_MEMORY;
         rin_free(path);
     }
     rin_free(old.steps);
-    return status;
+    if (status != RIN_OK)
+        rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "an old checkpoint stays: %s", failure.text);
 }
 
 rin_status rin_state_save(rin_trainer *trainer, rin_error *error) {
@@ -145,8 +165,13 @@ rin_status rin_state_save(rin_trainer *trainer, rin_error *error) {
     if (status == RIN_OK)
         status = rin_model_file_save(model, &trainer->description, trainer->weights, RIN_ARENA_EMA, error);
     if (status == RIN_OK) status = keep_old(trainer, state, error);
+    if (status == RIN_OK) status = rin_run_sync_metrics(trainer, error);
     if (status == RIN_OK) status = write_state(trainer, state, error);
-    if (status == RIN_OK) status = remove_old(trainer, error);
+    if (status == RIN_OK) {
+        trainer->saved_step = trainer->step;
+        trainer->save_failed = false;
+        remove_old(trainer);
+    }
     rin_free(model);
     rin_free(state);
     return status;
@@ -154,44 +179,69 @@ rin_status rin_state_save(rin_trainer *trainer, rin_error *error) {
 
 /* ---- loading ---- */
 
+static int64_t whole_number(const rin_safetensors *file, const char *key) {
+    const char *text = rin_safetensors_metadata(file, key);
+    return text ? RIN_MAX(strtoll(text, NULL, 10), 0) : 0;
+}
+
+static rin_status read_norms(rin_trainer *trainer, const rin_safetensors *file, rin_error *error) {
+    const rin_stored_tensor *tensor = rin_safetensors_find(file, norms_name);
+    trainer->n_norms = 0;
+    if (!tensor) return RIN_OK;
+    if (tensor->n_elements > RIN_NORMS) {
+        return rin_error_set(error, RIN_ERR_FORMAT, "tensor '%s' has %llu elements, more than %d", norms_name,
+                             (unsigned long long)tensor->n_elements, RIN_NORMS);
+    }
+    trainer->n_norms = (int64_t)tensor->n_elements;
+    return rin_safetensors_read(file, tensor, trainer->norms, (size_t)tensor->n_elements, error);
+}
+
 static rin_status load_from(rin_trainer *trainer, const char *path, rin_error *error) {
     rin_safetensors *file = NULL;
     rin_status status = open_state(path, &file, &trainer->step, error);
-    if (status == RIN_OK) {
-        const char *sum = rin_safetensors_metadata(file, "loss_sum"),
-                   *count = rin_safetensors_metadata(file, "loss_count");
-        trainer->loss_sum = sum ? strtod(sum, NULL) : 0;
-        trainer->loss_count = count ? strtoll(count, NULL, 10) : 0;
-    }
+    if (status != RIN_OK) return status;
+    const char *sum = rin_safetensors_metadata(file, "loss_sum");
+    trainer->loss_sum = sum ? strtod(sum, NULL) : 0;
+    trainer->loss_count = whole_number(file, "loss_count");
+    trainer->bad_steps = whole_number(file, "bad_steps");
+    trainer->bad_in_row = whole_number(file, "bad_in_row");
+    trainer->saved_step = trainer->step;
     for (size_t i = 0; i < RIN_COUNT(parts) && status == RIN_OK; i++) {
         status = rin_arena_read(trainer->weights, parts[i].arena, parts[i].prefix, file, error);
     }
+    if (status == RIN_OK) status = read_norms(trainer, file, error);
+    if (status != RIN_OK) (void)rin_error_prefix(error, status, "%s", path);
     rin_safetensors_close(file);
     return status;
+}
+
+/* Whether another file may do better: not where the machine is at fault. */
+static bool is_the_files_fault(rin_status status) {
+    return status != RIN_ERR_MEMORY && status != RIN_ERR_UNSUPPORTED;
 }
 
 rin_status rin_state_load(rin_trainer *trainer, bool *found, rin_error *error) {
     old_states old;
     *found = false;
-    rin_status status = list_old(trainer, &old, error), first = RIN_OK;
+    rin_status status = list_old(trainer, &old, error), failed = RIN_OK;
+    rin_error failure = {0};
     for (int i = -1; i < old.n && status == RIN_OK && !*found; i++) {
         char *path = i < 0 ? rin_run_path(trainer, "state.safetensors", error) : old_path(trainer, old.steps[i], error);
         if (!path) {
             status = RIN_ERR_MEMORY;
         } else if (rin_path_exists(path)) {
-            rin_error failure = {0};
+            if (failed != RIN_OK)
+                rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "going back to the checkpoint before: %s",
+                              failure.text);
             rin_status loaded = load_from(trainer, path, &failure);
             *found = loaded == RIN_OK;
-            if (loaded != RIN_OK) {
-                rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
-                              "checkpoint cannot be used, trying an older one: %s", failure.text);
-                if (first == RIN_OK && error) *error = failure;
-                if (first == RIN_OK) first = loaded;
-            }
+            if (loaded != RIN_OK) failed = loaded;
+            if (loaded != RIN_OK && !is_the_files_fault(loaded)) status = loaded;
         }
         rin_free(path);
     }
     rin_free(old.steps);
-    if (status == RIN_OK && !*found && first != RIN_OK) return first;
+    if (status == RIN_OK && !*found) status = failed;
+    if (status != RIN_OK && status == failed && error) *error = failure;
     return status;
 }

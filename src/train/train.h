@@ -9,27 +9,39 @@
 #include "sample/sample.h"
 #include "train/step.h"
 
+enum { RIN_NORMS = 1000 /* gradient norms that percentiles are taken over */ };
+
 struct rin_trainer {
     rin_config config;
     rin_description description; /* what model.safetensors says of itself */
     rin_listener listener;
-    atomic_bool cancelled; /* the listener said stop while data was loading */
+    atomic_bool cancelled; /* the listener said stop between steps */
     char *run, *data;      /* folder of the run; absolute path of the data */
+    rin_lock lock;         /* of the folder */
     rin_dataset *dataset;
     rin_loader *loader;
     rin_backend *backend;
     rin_weights *weights;
     rin_program *program;
+    uint64_t needed; /* bytes of these and of batches, as estimated */
     rin_lr_schedule lr_schedule;
-    float *one_hot;  /* [part batch * classes] */
-    rin_batch batch; /* the last one, for messages */
-    FILE *metrics;
+    float *one_hot; /* [part batch * classes] */
+    size_t *items;  /* [n_items] of the step's parts that were loaded, for messages */
+    int64_t n_items;
     int64_t step;                          /* done */
+    int64_t saved_step;                    /* of the last checkpoint, -1 for none */
     int64_t started_at;                    /* step this process began with */
-    double started;                        /* clock */
+    double started, waiting_since;         /* clock */
     double loss, grad_norm, learning_rate; /* of the last step */
     double loss_sum;                       /* since the last line of metrics */
     int64_t loss_count;
+    int64_t bad_steps, bad_in_row; /* steps that were not applied: in all, and up to now without a good one */
+    float norms[RIN_NORMS];        /* [n_norms] of the last good steps, the oldest first */
+    int64_t n_norms;
+    rin_text metrics;     /* lines that are not in the file yet */
+    bool metrics_failed;  /* ... and the user knows */
+    bool save_failed;     /* a checkpoint is due since then */
+    double save_again_at; /* clock */
     char sample_path[64]; /* of the last picture, within the run's folder */
 };
 
@@ -41,18 +53,34 @@ static inline rin_log rin_trainer_log(const rin_trainer *trainer) {
 
 /* "<run>/<name>" (rin_free). */
 char *rin_run_path(const rin_trainer *trainer, const char *name, rin_error *error);
-/* Refuses a folder that holds anything; one that does not exist is fine. */
+/* Refuses a folder that holds anything but what is left of a start that failed; one that does not exist is fine. */
 rin_status rin_run_refuse_used(const char *run, rin_error *error) RIN_CHECKED;
-/* Makes the folder, refusing a used one; writes config.ini and run.json. */
+/* Takes the lock of an existing folder and removes what a killed process left half written. Errors: BUSY; IO. */
+rin_status rin_run_lock_folder(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
+/* Makes and locks the folder, refusing a used one; writes run.json, then config.ini, which makes it a run. */
 rin_status rin_run_create_folder(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 /* Reads config.ini and run.json back. *n_items: how many the data had when the run began. */
 rin_status rin_run_read_folder(rin_trainer *trainer, int64_t *n_items, rin_error *error) RIN_CHECKED;
-/* metrics.jsonl: opens it for appending after dropping lines beyond trainer->step; a line every train.log_every steps.
+/* Whether the grid of samples of this step is due but not there. */
+bool rin_run_lacks_samples(const rin_trainer *trainer);
+/* A grid of samples of the moving average: samples/step-<step>.png. Errors: CANCELLED by the listener, and all others.
  */
-rin_status rin_run_open_metrics(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
-rin_status rin_run_write_metrics(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
-/* A grid of samples of the moving average: samples/step-<step>.png. */
 rin_status rin_run_write_samples(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
+
+/* ---- metrics.c: metrics.jsonl ---- */
+
+/* Takes memory for the lines to come, so that none is lost for want of it later. */
+rin_status rin_run_reserve_metrics(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
+/* Drops lines beyond trainer->step, which a killed process may have written. */
+rin_status rin_run_trim_metrics(const rin_trainer *trainer, rin_error *error) RIN_CHECKED;
+/* The norm of a good step. */
+void rin_run_add_norm(rin_trainer *trainer, float norm);
+/* The line of train.log_every steps; the line of a step that was not applied, with its files. Lines that cannot be
+ * written yet wait in memory, with a warning. Errors: MEMORY. */
+rin_status rin_run_add_metrics(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
+rin_status rin_run_add_bad_step(rin_trainer *trainer, double loss, double norm, rin_error *error) RIN_CHECKED;
+/* Writes what waits and makes it safe. */
+rin_status rin_run_sync_metrics(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 
 /* ---- state.c: everything a run needs to go on ---- */
 

@@ -27,11 +27,12 @@ expect 1 "no run to resume" "$rin" train --out "$work/images" --resume
 many="--steps 2000 --set train.checkpoint_every=100"
 # shellcheck disable=SC2086
 expect 0 "2000 steps done" train long $many
+rm "$work/stderr" # that of the long run, which was saved too
 # shellcheck disable=SC2086
 "$rin" train --data "$work/images" --out "$work/stopped" $tiny --set train.lr_schedule=none $many 2>"$work/stderr" &
 pid=$!
 waited=0
-while ! grep -q "saved" "$work/stderr"; do
+while ! grep -qs "saved" "$work/stderr"; do
     sleep 0.05
     waited=$((waited + 1))
     [ $waited -lt 1200 ] || fail "no checkpoint within a minute"

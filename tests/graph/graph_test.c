@@ -127,6 +127,54 @@ static void test_ops_check_their_inputs(void **state) {
     }
 }
 
+/* Names by the thousand are found, and are still the first of their name. */
+static void test_names_are_found(void **state) {
+    (void)state;
+    enum { N = 3000 };
+    rin_error error = {0};
+    rin_graph *graph = new_graph();
+    char name[32];
+    assert_int_equal(rin_graph_find(graph, "x"), 0);
+    rin_value x = rin_graph_input(graph, "x", RIN_SHAPE(2)), values[N];
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "p%d", i);
+        values[i] = rin_graph_param(graph, name, RIN_SHAPE(2), (rin_init){0});
+        if (i % 2) (void)rin_graph_value(graph, RIN_VALUE_LOCAL, RIN_SHAPE(1)); /* without a name */
+    }
+    assert_ok(rin_graph_status(graph, &error), &error);
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "p%d", i);
+        assert_int_equal(rin_graph_find(graph, name), values[i]);
+        assert_int_equal(rin_graph_param(graph, name, RIN_SHAPE(2), (rin_init){0}), values[i]);
+        rin_value gradient = rin_graph_param_gradient(graph, values[i]);
+        assert_true(gradient && gradient == rin_graph_param_gradient(graph, values[i]));
+        assert_int_equal(graph->values[gradient].param, values[i]);
+    }
+    assert_int_equal(rin_graph_find(graph, "x"), x);
+    assert_int_equal(rin_graph_find(graph, "p"), 0);
+    assert_int_equal(rin_graph_find(graph, ""), 0);
+    rin_graph_free(graph);
+}
+
+/* Sizes whose product is no int64 are refused rather than wrapped around. */
+static void test_tensors_too_large_to_address(void **state) {
+    (void)state;
+    const int64_t most = RIN_MAX_ELEMENTS;
+    const rin_shape bad[] = {RIN_SHAPE(most + 1), RIN_SHAPE(most, 2), RIN_SHAPE(INT64_MAX, INT64_MAX, INT64_MAX),
+                             RIN_SHAPE(65536, 65536, 65536, 1048576), RIN_SHAPE(3, most / 2, 1, 1, 1, 1)};
+    for (size_t i = 0; i < RIN_COUNT(bad); i++) {
+        rin_error error = {0};
+        rin_graph *graph = new_graph();
+        assert_int_equal(rin_graph_input(graph, "x", bad[i]), 0);
+        assert_refused(rin_graph_status(graph, &error), RIN_ERR_MEMORY, &error, "cannot be addressed");
+        rin_graph_free(graph);
+    }
+    rin_graph *graph = new_graph();
+    assert_true(rin_graph_input(graph, "x", RIN_SHAPE(most)) != 0);
+    assert_true(rin_graph_input(graph, "y", RIN_SHAPE(1, most / 2, 2)) != 0);
+    rin_graph_free(graph);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),
@@ -135,6 +183,8 @@ int main(void) {
         cmocka_unit_test(test_outputs_have_one_name),
         cmocka_unit_test(test_deep_and_long_scopes),
         cmocka_unit_test(test_ops_check_their_inputs),
+        cmocka_unit_test(test_names_are_found),
+        cmocka_unit_test(test_tensors_too_large_to_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

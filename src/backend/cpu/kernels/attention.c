@@ -197,15 +197,22 @@ typedef struct forward {
     size_t floats; /* all of it */
 } forward;
 
+/* The next n floats behind those already taken; without memory they are only counted. */
+static float *take_floats(float *at, size_t *taken, int64_t n) {
+    float *part = at ? at + *taken : NULL;
+    *taken += (size_t)n;
+    return part;
+}
+
 static forward lay_out_forward(const sizes *s, float *at) {
-    forward f = {.keys = at};
-    f.values = f.keys + KEYS * s->d;
-    f.scores = f.values + KEYS * s->wide;
-    f.out = f.scores + ROWS * KEYS;
-    f.most = f.out + STRIPS * ROWS * s->wide;
-    f.sum = f.most + round_up(STRIPS * ROWS, 16);
-    f.random = f.sum + STRIPS * ROWS * RIN_VF;
-    f.floats = (size_t)(f.random - f.keys + KEYS);
+    forward f = {0};
+    f.keys = take_floats(at, &f.floats, KEYS * s->d);
+    f.values = take_floats(at, &f.floats, KEYS * s->wide);
+    f.scores = take_floats(at, &f.floats, ROWS * KEYS);
+    f.out = take_floats(at, &f.floats, STRIPS * ROWS * s->wide);
+    f.most = take_floats(at, &f.floats, round_up(STRIPS * ROWS, 16));
+    f.sum = take_floats(at, &f.floats, STRIPS * ROWS * RIN_VF);
+    f.random = take_floats(at, &f.floats, KEYS);
     return f;
 }
 
@@ -308,18 +315,18 @@ typedef struct gradient {
 } gradient;
 
 static gradient lay_out_gradient(const sizes *s, float *at) {
-    gradient g = {.key_panels = at};
-    g.value_panels = g.key_panels + GRAD_KEYS * s->d;
-    g.keys = g.value_panels + GRAD_KEYS * s->d;
-    g.dk = g.keys + GRAD_KEYS * s->wide;
-    g.dv = g.dk + GRAD_KEYS * s->wide;
-    g.queries = g.dv + GRAD_KEYS * s->wide;
-    g.dout = g.queries + GRAD_QUERIES * s->wide;
-    g.dq = g.dout + GRAD_QUERIES * s->wide;
-    g.weights = g.dq + GRAD_QUERIES * s->wide;
-    g.dscores = g.weights + GRAD_QUERIES * GRAD_KEYS;
-    g.random = g.dscores + GRAD_QUERIES * GRAD_KEYS;
-    g.floats = (size_t)(g.random - g.key_panels + GRAD_KEYS);
+    gradient g = {0};
+    g.key_panels = take_floats(at, &g.floats, GRAD_KEYS * s->d);
+    g.value_panels = take_floats(at, &g.floats, GRAD_KEYS * s->d);
+    g.keys = take_floats(at, &g.floats, GRAD_KEYS * s->wide);
+    g.dk = take_floats(at, &g.floats, GRAD_KEYS * s->wide);
+    g.dv = take_floats(at, &g.floats, GRAD_KEYS * s->wide);
+    g.queries = take_floats(at, &g.floats, GRAD_QUERIES * s->wide);
+    g.dout = take_floats(at, &g.floats, GRAD_QUERIES * s->wide);
+    g.dq = take_floats(at, &g.floats, GRAD_QUERIES * s->wide);
+    g.weights = take_floats(at, &g.floats, GRAD_QUERIES * GRAD_KEYS);
+    g.dscores = take_floats(at, &g.floats, GRAD_QUERIES * GRAD_KEYS);
+    g.random = take_floats(at, &g.floats, GRAD_KEYS);
     return g;
 }
 

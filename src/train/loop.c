@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* The training loop: a step, and the checkpoint, metrics and picture that are due after it. */
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "model/model.h"
+#include "train/train.h"
+
+/* ---- computing ---- */
+
+static rin_status load_part(rin_trainer *trainer, rin_error *error) {
+    int64_t classes = trainer->config.model.num_classes,
+            n = trainer->config.train.batch / trainer->config.train.accumulate;
+    rin_shape shape = rin_model_video_shape(&trainer->config.model, n);
+    rin_batch batch;
+    trainer->waiting_since = rin_clock_seconds();
+    rin_status status = rin_loader_next(trainer->loader, &batch, error);
+    if (status != RIN_OK) return status;
+    memcpy(trainer->items + trainer->n_items, batch.items, (size_t)n * sizeof *trainer->items);
+    trainer->n_items += n;
+    status = rin_program_write(trainer->program, "images", batch.images, rin_shape_count(&shape), error);
+    if (status != RIN_OK || !classes) return status;
+    memset(trainer->one_hot, 0, (size_t)(n * classes) * sizeof *trainer->one_hot);
+    for (int64_t i = 0; i < n; i++) {
+        if (batch.labels[i] >= 0) trainer->one_hot[i * classes + batch.labels[i]] = 1;
+    }
+    return rin_program_write(trainer->program, "labels", trainer->one_hot, n * classes, error);
+}
+
+/* Gradients of all parts, then the update, unless a loss is not finite; the update itself skips a norm that is not. */
+static rin_status compute_step(rin_trainer *trainer, rin_error *error) {
+    const rin_config_train *t = &trainer->config.train;
+    int64_t parts = t->accumulate, n = t->batch / parts;
+    rin_step step = {.seed = (uint64_t)t->seed,
+                     .step = (uint64_t)trainer->step,
+                     .gradient_scale = 1 / (double)parts,
+                     .learning_rate = rin_learning_rate(t, &trainer->lr_schedule, trainer->step),
+                     .ema_decay = rin_ema_decay(t, trainer->step)};
+    double sum = 0;
+    float norm = NAN;
+    rin_status status = RIN_OK;
+    trainer->n_items = 0;
+    for (int64_t part = 0; part < parts && isfinite(sum); part++) {
+        float loss = 0;
+        step.part = (uint32_t)part;
+        step.first_example = (uint64_t)(part * n);
+        status = load_part(trainer, error);
+        if (status != RIN_OK) return status;
+        rin_program_run(trainer->program, &step, RIN_SECTION_GRADIENTS);
+        status = rin_program_read(trainer->program, "loss", &loss, 1, error);
+        if (status != RIN_OK) return status;
+        sum += (double)loss / (double)parts;
+    }
+    if (isfinite(sum)) {
+        rin_program_run(trainer->program, &step, RIN_SECTION_UPDATE);
+        status = rin_program_read(trainer->program, "grad_norm", &norm, 1, error);
+    }
+    trainer->loss = isnan(sum) ? (double)NAN : sum; /* without the sign that some sums give it */
+    trainer->grad_norm = (double)norm;
+    trainer->learning_rate = step.learning_rate;
+    return status;
+}
+
+/* ---- steps that are not applied ---- */
+
+/* "a.jpg, b.jpg and 62 more". */
+static void list_files(const rin_trainer *trainer, char *text, size_t size) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (int64_t i = 0; i < trainer->n_items; i++) {
+        const char *name = rin_dataset_item_name(trainer->dataset, trainer->items[i]);
+        bool room = used + strlen(name) + 32 < size;
+        int n = room ? snprintf(text + used, size - used, "%s%s", i ? ", " : "", name)
+                     : snprintf(text + used, size - used, " and %lld more", (long long)(trainer->n_items - i));
+        used += n > 0 ? (size_t)n : 0;
+        if (!room) return;
+    }
+}
+
+static rin_status count_bad_step(rin_trainer *trainer, rin_error *error) {
+    char files[512];
+    long long step = trainer->step, most = trainer->config.train.max_bad_steps;
+    trainer->bad_steps++;
+    trainer->bad_in_row++;
+    list_files(trainer, files, sizeof files);
+    rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
+                  "step %lld is not applied: loss %g, gradient norm %g (%lld in a row, the run stops at %lld; %lld in "
+                  "all). Its files: %s",
+                  step, trainer->loss, trainer->grad_norm, (long long)trainer->bad_in_row, most,
+                  (long long)trainer->bad_steps, files);
+    rin_status status = rin_run_add_bad_step(trainer, trainer->loss, trainer->grad_norm, error);
+    if (status != RIN_OK || trainer->bad_in_row < most) return status;
+    char kept[64] = "there is no checkpoint yet";
+    if (trainer->saved_step >= 0)
+        snprintf(kept, sizeof kept, "the checkpoint of step %lld stays", (long long)trainer->saved_step);
+    return rin_error_set(error, RIN_ERR_NUMERIC,
+                         "step %lld: %lld steps in a row had a loss or gradient that is not finite (loss %g, gradient "
+                         "norm %g); %s. Try a smaller train.learning_rate (now %g), train.grad_clip = 1 or a longer "
+                         "train.warmup_steps. The last files: %s",
+                         step, (long long)trainer->bad_in_row, trainer->loss, trainer->grad_norm, kept,
+                         trainer->config.train.learning_rate, files);
+}
+
+static rin_status count_step(rin_trainer *trainer, rin_error *error) {
+    trainer->step++;
+    if (!isfinite(trainer->loss) || !isfinite(trainer->grad_norm)) return count_bad_step(trainer, error);
+    trainer->bad_in_row = 0;
+    trainer->loss_sum += trainer->loss;
+    trainer->loss_count++;
+    rin_run_add_norm(trainer, (float)trainer->grad_norm);
+    return RIN_OK;
+}
+
+/* ---- what is due ---- */
+
+static bool is_due(int64_t step, int64_t every, int64_t last) {
+    return every && (step % every == 0 || step == last);
+}
+
+/* A full disk is no reason to throw away the steps since the last checkpoint: until the last step, saving is tried
+ * again. While steps are not applied nothing is saved, so that the last good checkpoints stay. */
+static rin_status save_if_due(rin_trainer *trainer, bool *saved, rin_error *error) {
+    const rin_config_train *t = &trainer->config.train;
+    enum { SECONDS_BETWEEN_TRIES = 20 };
+    rin_error failure = {0};
+    bool due = is_due(trainer->step, t->checkpoint_every, t->steps);
+    bool again = trainer->save_failed && rin_clock_seconds() >= trainer->save_again_at;
+    *saved = false;
+    if ((!due && !again) || (trainer->bad_in_row && !rin_trainer_is_done(trainer))) return RIN_OK;
+    rin_status status = rin_state_save(trainer, &failure);
+    *saved = status == RIN_OK;
+    if (status == RIN_OK) return RIN_OK;
+    trainer->save_failed = true;
+    trainer->save_again_at = rin_clock_seconds() + SECONDS_BETWEEN_TRIES;
+    if (rin_trainer_is_done(trainer)) {
+        if (error) *error = failure;
+        return status;
+    }
+    rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
+                  "step %lld is not saved: %s; training goes on and tries again every %d seconds",
+                  (long long)trainer->step, failure.text, SECONDS_BETWEEN_TRIES);
+    return RIN_OK;
+}
+
+/* A picture is no reason to stop either. */
+static rin_status draw_if_due(rin_trainer *trainer, bool *drawn, rin_error *error) {
+    const rin_config_train *t = &trainer->config.train;
+    rin_error failure = {0};
+    *drawn = false;
+    if (!is_due(trainer->step, t->sample_every, t->steps)) return RIN_OK;
+    rin_status status = rin_run_write_samples(trainer, &failure);
+    *drawn = status == RIN_OK;
+    if (status == RIN_ERR_CANCELLED) return rin_error_set(error, status, "stopped while drawing samples");
+    if (status != RIN_OK)
+        rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "no samples of step %lld: %s",
+                      (long long)trainer->step, failure.text);
+    return RIN_OK;
+}
+
+static void fill_progress(const rin_trainer *trainer, rin_progress *progress) {
+    struct rusage usage = {0};
+    (void)getrusage(RUSAGE_SELF, &usage);
+    double seconds = rin_clock_seconds() - trainer->started;
+    double made = (double)(trainer->step - trainer->started_at),
+           left = (double)(trainer->config.train.steps - trainer->step);
+    *progress = (rin_progress){.doing = "train",
+                               .done = trainer->step,
+                               .total = trainer->config.train.steps,
+                               .seconds = seconds,
+                               .eta = seconds / RIN_MAX(made, 1) * left,
+                               .images_per_second = made * (double)trainer->config.train.batch / RIN_MAX(seconds, 1e-9),
+                               .loss = trainer->loss,
+                               .grad_norm = trainer->grad_norm,
+                               .learning_rate = trainer->learning_rate,
+                               .wait_seconds = rin_loader_wait_seconds(trainer->loader),
+                               .memory_bytes = (int64_t)usage.ru_maxrss * 1024,
+                               .bad_steps = trainer->bad_steps};
+}
+
+/* ---- the public functions ---- */
+
+rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress, rin_error *error) {
+    if (!trainer) return rin_error_null(error, __func__, "trainer");
+    const rin_config_train *t = &trainer->config.train;
+    bool saved = false, drawn = false;
+    if (rin_trainer_is_done(trainer))
+        return rin_error_set(error, RIN_ERR_ARG, "all %lld steps of this run are done", (long long)t->steps);
+    atomic_store(&trainer->cancelled, false);
+    rin_status status = compute_step(trainer, error);
+    if (status == RIN_OK) status = count_step(trainer, error);
+    if (status == RIN_OK && is_due(trainer->step, t->log_every, t->steps)) status = rin_run_add_metrics(trainer, error);
+    if (status == RIN_OK) status = save_if_due(trainer, &saved, error);
+    if (status == RIN_OK) status = draw_if_due(trainer, &drawn, error);
+    if (progress) {
+        fill_progress(trainer, progress);
+        progress->saved = saved;
+        progress->sample_path = drawn ? trainer->sample_path : NULL;
+    }
+    return status;
+}
+
+rin_status rin_trainer_save(rin_trainer *trainer, rin_error *error) {
+    if (!trainer) return rin_error_null(error, __func__, "trainer");
+    return rin_state_save(trainer, error);
+}
+
+/* Before the loop is left early: nothing that was computed is thrown away. Returns the status to leave with. */
+static rin_status save_and_leave(rin_trainer *trainer, rin_status status, rin_error *error) {
+    rin_error failure = {0};
+    if (status == RIN_ERR_NUMERIC) return status;
+    rin_status saved = trainer->step > trainer->saved_step ? rin_state_save(trainer, &failure) : RIN_OK;
+    if (saved != RIN_OK) {
+        if (status == RIN_ERR_CANCELLED)
+            return rin_error_set(error, saved, "step %lld is not saved: %s", (long long)trainer->step, failure.text);
+        return rin_error_prefix(error, status, "step %lld is not saved (%s)", (long long)trainer->step, failure.text);
+    }
+    if (rin_trainer_is_done(trainer)) {
+        if (status != RIN_ERR_CANCELLED)
+            rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "step %lld is saved, at the second attempt: %s",
+                          (long long)trainer->step, error ? error->text : rin_status_name(status));
+        return RIN_OK;
+    }
+    if (status == RIN_ERR_CANCELLED)
+        return rin_error_set(error, status, "stopped after step %lld, all saved", (long long)trainer->step);
+    return rin_error_prefix(error, status, "stopped after step %lld, all saved; the reason", (long long)trainer->step);
+}
+
+rin_status rin_trainer_run(rin_trainer *trainer, rin_error *error) {
+    if (!trainer) return rin_error_null(error, __func__, "trainer");
+    rin_status status = RIN_OK;
+    bool drawn;
+    /* The process may have been killed between a checkpoint and its picture. */
+    if (rin_run_lacks_samples(trainer)) status = draw_if_due(trainer, &drawn, error);
+    while (status == RIN_OK && !rin_trainer_is_done(trainer)) {
+        rin_progress progress;
+        const rin_listener *listener = &trainer->listener;
+        status = rin_trainer_step(trainer, &progress, error);
+        if (status == RIN_OK && listener->on_progress && !listener->on_progress(listener->user, &progress))
+            status = RIN_ERR_CANCELLED;
+    }
+    return status == RIN_OK ? RIN_OK : save_and_leave(trainer, status, error);
+}
