@@ -46,12 +46,16 @@ static void on_result(void *user, const rin_check_result *r) {
         add_json(s, r);
         return;
     }
-    printf("  %-7s %-12s", r->passed ? "ok" : "FAILED", r->name);
+    enum { LONGEST = 4096 };
+    char line[LONGEST];
+    int n = snprintf(line, sizeof line, "  %-7s %-12.200s", r->passed ? "ok" : "FAILED", r->name);
     if (r->index >= 0)
-        printf(" error %.2e of %.0e at %s[%lld]", r->error, r->tolerance, r->tensor, (long long)r->index);
+        n += snprintf(line + n, sizeof line - (size_t)n, " error %.2e of %.0e at %.600s[%lld]", r->error, r->tolerance,
+                      r->tensor, (long long)r->index);
     if (r->message && *r->message)
-        printf("%s%s %s", r->index >= 0 ? ":" : "", r->index < 0 && r->tensor ? r->tensor : "", r->message);
-    putchar('\n');
+        snprintf(line + n, sizeof line - (size_t)n, "%s%.600s %s", r->index >= 0 ? ":" : "",
+                 r->index < 0 && r->tensor ? r->tensor : "", r->message);
+    rin_cli_print(line); /* names come from the case's files */
 }
 
 /* A case that cannot be run counts as a failed check. */
@@ -66,7 +70,7 @@ static int check_case(session *s, const char *folder) {
             return rin_cli_fail_memory();
         }
     } else {
-        printf("%s\n", folder);
+        rin_cli_print(folder);
     }
     if (rin_check_case(folder, s->device, s->threads, on_result, s, NULL, &error) != RIN_OK) {
         if (error.code == RIN_ERR_UNSUPPORTED || error.code == RIN_ERR_ARG || error.code == RIN_ERR_MEMORY)

@@ -94,6 +94,30 @@ int rin_cli_config_apply(const rin_cli_args *args, const char *section, rin_conf
 /* An option that holds a whole number; 0 for any other. */
 int64_t rin_cli_config_whole(const rin_config *config, const char *key);
 
+/* ---- standard error: lines that never wait for a reader. Control characters in them are shown as '?' ---- */
+
+typedef enum rin_cli_line {
+    RIN_CLI_REMARK,   /* kept while there is no room, 64 KiB of them; then counted */
+    RIN_CLI_PROGRESS, /* left out where there is no room */
+    RIN_CLI_UPDATE    /* the same, and replaced by the next line; where rin_cli_screen_updates() */
+} rin_cli_line;
+
+/* Once, before there are threads. */
+void rin_cli_screen_open(void);
+/* Whether it is a terminal whose line can be updated, and how many columns that has. */
+bool rin_cli_screen_updates(void);
+size_t rin_cli_screen_width(void);
+/* A line, without its newline. May be called from any thread. */
+void rin_cli_screen_put(rin_cli_line kind, const char *text);
+/* Clears the updating line. */
+void rin_cli_screen_clear(void);
+/* Writes what was kept as far as there is room; whether that is all. */
+bool rin_cli_screen_flush(void);
+/* The same at the end of the program, which waits a second for a reader. */
+void rin_cli_screen_wait(void);
+/* A line from a signal handler. */
+void rin_cli_screen_interrupt(const char *text);
+
 /* ---- messages: on standard error, so that standard output holds results alone ---- */
 
 void rin_cli_note(const char *format, ...) RIN_CLI_PRINTF(1, 2);
@@ -105,7 +129,9 @@ int rin_cli_fail_memory(void);
 /* Prints an error of the operating system about what, from errno; returns RIN_EXIT_FAILED. */
 int rin_cli_fail_system(const char *what);
 
-/* Prints text on standard output, with a newline at its end. */
+/* Bytes of the UTF-8 character that the text begins with; 0 for control characters and for what is no UTF-8. */
+size_t rin_cli_character(const char *text);
+/* Prints text on standard output, with a newline at its end; control characters but newline and tab as '?'. */
 void rin_cli_print(const char *text);
 /* Prints and deletes json. Returns an exit code; NULL means that memory was out. */
 int rin_cli_print_json(cJSON *json);
@@ -120,19 +146,24 @@ const char *rin_cli_short(double value, char text[RIN_CLI_NUMBER]);
 
 /* What a listener remembers between calls. */
 typedef struct rin_cli_monitor {
-    int64_t every; /* steps between lines of a log */
-    bool terminal; /* one updating line instead */
-    double shown;  /* seconds of the call when something was shown last */
-    const char *doing;
+    int64_t every;     /* steps between lines of a log */
+    double shown;      /* clock when a line was shown last */
+    const char *doing; /* what goes on; NULL before the first */
+    double begun;      /* clock when that began */
+    int64_t lines;     /* how many of it were shown */
+    int64_t done;      /* what the last of them counted */
 } rin_cli_monitor;
 
 /*
- * A listener that shows progress and remarks, and says stop after SIGINT or SIGTERM, which it makes the process catch;
- * a second one ends the process at once. monitor must outlive it.
+ * A listener that shows progress and remarks, and says stop after SIGINT, SIGTERM and SIGHUP, which it makes the
+ * process catch; a hangup that was ignored stays so. A second SIGINT or SIGTERM ends the process at once. monitor must
+ * outlive it.
  */
 rin_listener rin_cli_monitor_start(rin_cli_monitor *monitor, int64_t every);
+/* Whether such a signal came. */
+bool rin_cli_monitor_stopped(void);
 /* Clears the updating line. */
-void rin_cli_monitor_end(const rin_cli_monitor *monitor);
+void rin_cli_monitor_end(void);
 
 /* ---- the verbs, and what several of them share ---- */
 

@@ -87,7 +87,7 @@ static int measure(const rin_cli_args *args, rin_model *model, times *t) {
     rin_listener listener = rin_cli_monitor_start(&monitor, 1);
     rin_status status = rin_eval_loss(model, data, t->values, t->count, limit, (uint64_t)seed, listener, t->losses,
                                       &n_images, &error);
-    rin_cli_monitor_end(&monitor);
+    rin_cli_monitor_end();
     if (status != RIN_OK) return rin_cli_fail(&error);
     if (rin_cli_args_has(args, "json")) return print_json(t, n_images);
     print_lines(t, n_images);

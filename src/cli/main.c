@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* main: finds the verb and runs it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -67,12 +69,33 @@ static int run(int argc, char **argv) {
     return rin_cli_refuse("there is no verb '%s'; rin help lists them", name);
 }
 
-int main(int argc, char **argv) {
-    /* A closed pipe then shows as an error of writing. */
-    signal(SIGPIPE, SIG_IGN);
-    int code = run(argc, argv);
+/* A standard stream that is closed would give its number to a file, and messages would be written into that. The null
+ * device takes its place the wrong way round, so that using it still fails. */
+static bool fill_standard_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) != -1 || errno != EBADF) continue;
+        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) return false;
+    }
+    return true;
+}
+
+/* Results that cannot be written are a failure. */
+static int finish_output(int code) {
+    rin_cli_screen_wait();
     errno = 0;
-    if ((fflush(stdout) != 0 || ferror(stdout)) && code == RIN_EXIT_OK)
-        return rin_cli_fail_system("cannot write standard output");
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    if (written || code != RIN_EXIT_OK) return code;
+    if (!errno) errno = EIO; /* it failed earlier */
+    code = rin_cli_fail_system("cannot write standard output");
+    rin_cli_screen_wait();
     return code;
+}
+
+int main(int argc, char **argv) {
+    if (!fill_standard_streams()) return RIN_EXIT_FAILED;
+    /* A closed pipe and a file beyond the allowed size then show as errors of writing. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    rin_cli_screen_open();
+    return finish_output(run(argc, argv));
 }

@@ -7,23 +7,25 @@
 
 #include "cli/cli.h"
 
-static void print_line(const char *format, va_list values) {
-    fputs("rin: ", stderr);
-    vfprintf(stderr, format, values);
-    fputc('\n', stderr);
+static void put_line(const char *format, va_list values) {
+    enum { LONGEST = 4096 };
+    char line[LONGEST] = "rin: ";
+    size_t used = strlen(line);
+    vsnprintf(line + used, sizeof line - used, format, values);
+    rin_cli_screen_put(RIN_CLI_REMARK, line);
 }
 
 void rin_cli_note(const char *format, ...) {
     va_list values;
     va_start(values, format);
-    print_line(format, values);
+    put_line(format, values);
     va_end(values);
 }
 
 int rin_cli_refuse(const char *format, ...) {
     va_list values;
     va_start(values, format);
-    print_line(format, values);
+    put_line(format, values);
     va_end(values);
     return RIN_EXIT_USAGE;
 }
@@ -44,10 +46,34 @@ int rin_cli_fail_system(const char *what) {
     return RIN_EXIT_FAILED;
 }
 
+size_t rin_cli_character(const char *text) {
+    const unsigned char *c = (const unsigned char *)text;
+    if (c[0] < 0x80) return c[0] >= 0x20 && c[0] != 0x7F;
+    if (c[0] < 0xC2 || c[0] > 0xF4) return 0;
+    size_t n = c[0] >= 0xF0 ? 4 : c[0] >= 0xE0 ? 3 : 2;
+    for (size_t i = 1; i < n; i++) {
+        if ((c[i] & 0xC0) != 0x80) return 0;
+    }
+    switch (c[0]) {
+    case 0xC2: return c[1] >= 0xA0 ? n : 0; /* below are control characters */
+    case 0xE0: return c[1] >= 0xA0 ? n : 0; /* longer than need be */
+    case 0xED: return c[1] < 0xA0 ? n : 0;  /* halves of pairs of UTF-16 */
+    case 0xF0: return c[1] >= 0x90 ? n : 0; /* longer than need be */
+    case 0xF4: return c[1] < 0x90 ? n : 0;  /* beyond the last character */
+    default: return n;
+    }
+}
+
 void rin_cli_print(const char *text) {
-    size_t length = strlen(text);
-    fputs(text, stdout);
-    if (!length || text[length - 1] != '\n') putchar('\n');
+    char last = '\0';
+    while (*text) {
+        size_t n = rin_cli_character(text);
+        last = *text;
+        if (n) fwrite(text, 1, n, stdout);
+        else putchar(last == '\n' || last == '\t' ? last : '?');
+        text += n ? n : 1;
+    }
+    if (last != '\n') putchar('\n');
 }
 
 int rin_cli_print_json(cJSON *json) {

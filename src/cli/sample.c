@@ -189,6 +189,10 @@ static int write_each(const job *j, const rin_generator *generator, const char *
         int length = snprintf(path, sizeof path, "%s/%04lld%s.png", folder, (long long)i, name);
         if (length < 0 || length >= LONGEST) return rin_cli_refuse("--save-each: the name of the folder is too long");
         if (rin_generator_write(generator, i, path, &error) != RIN_OK) return rin_cli_fail(&error);
+        if (rin_cli_monitor_stopped() && i + 1 < j->count) {
+            rin_cli_note("stopped; %s has %lld of %lld pictures", folder, (long long)i + 1, (long long)j->count);
+            return RIN_EXIT_INTERRUPTED;
+        }
     }
     printf("%s/: %lld pictures\n", folder, (long long)j->count);
     return RIN_EXIT_OK;
@@ -205,7 +209,7 @@ static int generate(const job *j, const rin_config *config, const char *out, con
     printf("seed %llu\n", (unsigned long long)j->seed);
     fflush(stdout);
     if (status == RIN_OK) status = rin_generator_run(generator, listener, &error);
-    rin_cli_monitor_end(&monitor);
+    rin_cli_monitor_end();
     if (status == RIN_OK) status = rin_generator_write_grid(generator, j->columns, out, &error);
     int code = RIN_EXIT_OK;
     if (status == RIN_ERR_CANCELLED) {

@@ -97,7 +97,7 @@ static int create(const rin_cli_args *args, rin_cli_monitor *monitor, rin_traine
     if (code == RIN_EXIT_OK) {
         rin_listener listener = rin_cli_monitor_start(monitor, rin_cli_config_whole(config, "train.log_every"));
         rin_status status = rin_trainer_create(config, data, run, listener, trainer, &error);
-        rin_cli_monitor_end(monitor);
+        rin_cli_monitor_end();
         if (status != RIN_OK) code = rin_cli_fail(&error);
     }
     rin_config_free(config);
@@ -115,7 +115,7 @@ static int resume(const rin_cli_args *args, rin_cli_monitor *monitor, rin_traine
     if (rin_cli_args_has(args, "data")) rin_cli_note("--data is not used: the run goes on with the data it began with");
     rin_listener listener = rin_cli_monitor_start(monitor, 1);
     rin_status status = rin_trainer_resume(run, steps, listener, trainer, &error);
-    rin_cli_monitor_end(monitor);
+    rin_cli_monitor_end();
     if (status != RIN_OK) return rin_cli_fail(&error);
     monitor->every = rin_cli_config_whole(rin_trainer_config(*trainer), "train.log_every");
     return RIN_EXIT_OK;
@@ -131,25 +131,25 @@ static void note_start(const rin_trainer *trainer, const char *run) {
                  (long long)rin_cli_config_whole(config, "model.num_classes"));
 }
 
-static int train(rin_trainer *trainer, const rin_cli_monitor *monitor, const char *run) {
+static int train(rin_trainer *trainer, const char *run) {
     rin_error error = {0};
-    if (rin_trainer_is_done(trainer)) {
-        long long steps = rin_trainer_steps_done(trainer);
-        printf("%s is finished: all its %lld steps are done. Add --steps N above %lld to train on.\n", run, steps,
-               steps);
-        return RIN_EXIT_OK;
-    }
-    note_start(trainer, run);
+    bool finished = rin_trainer_is_done(trainer);
+    if (!finished) note_start(trainer, run);
+    /* Of a finished run a picture may be missing. */
     rin_status status = rin_trainer_run(trainer, &error);
-    rin_cli_monitor_end(monitor);
+    long long steps = rin_trainer_steps_done(trainer);
+    rin_cli_monitor_end();
     if (status == RIN_ERR_CANCELLED) {
-        rin_cli_note("stopped and saved after step %lld; continue: rin train --out %s --resume",
-                     (long long)rin_trainer_steps_done(trainer), run);
+        rin_cli_note("stopped and saved after step %lld; continue: rin train --out %s --resume", steps, run);
         return RIN_EXIT_INTERRUPTED;
     }
     if (status != RIN_OK) return rin_cli_fail(&error);
-    printf("%s: %lld steps done. Pictures: rin sample --model %s --out samples.png\n", run,
-           (long long)rin_trainer_steps_done(trainer), run);
+    if (finished) {
+        printf("%s is finished: all its %lld steps are done. Add --steps N above %lld to train on.\n", run, steps,
+               steps);
+    } else {
+        printf("%s: %lld steps done. Pictures: rin sample --model %s --out samples.png\n", run, steps, run);
+    }
     return RIN_EXIT_OK;
 }
 
@@ -159,7 +159,7 @@ static int run(const rin_cli_args *args) {
     const char *out = rin_cli_args_get(args, "out");
     if (!out) return rin_cli_refuse("rin train needs --out RUN, the folder of the training run");
     int code = rin_cli_args_has(args, "resume") ? resume(args, &monitor, &trainer) : create(args, &monitor, &trainer);
-    if (code == RIN_EXIT_OK) code = train(trainer, &monitor, out);
+    if (code == RIN_EXIT_OK) code = train(trainer, out);
     rin_trainer_free(trainer);
     return code;
 }
