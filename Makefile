@@ -14,6 +14,9 @@ all: setup
 setup:
 	@sh dev/setup.sh
 
+setup-tests:
+	@sh dev/setup.sh tests
+
 demo: all
 	rm -rf demo
 	mkdir demo
@@ -21,17 +24,24 @@ demo: all
 	build/rin sample --model demo/run --out demo/samples.png --sampler ddpm --seed 1
 	@echo "The pictures are in demo/samples.png, a row a class."
 
-# The tests; the same under sanitizers; and whether clang has something to say.
-test: setup lint
+# The tests; the same under sanitizers, with faults injected; those with threads under a thread sanitizer; and whether
+# clang has something to say.
+test: setup-tests lint
 	$(call build,build,$(CMAKE_FLAGS) -DRIN_TESTS=ON)
-	$(call build,build/asan,$(CMAKE_FLAGS) -DRIN_SANITIZE=address$(comma)undefined)
+	$(call build,build/asan,$(CMAKE_FLAGS) -DRIN_SANITIZE=address$(comma)undefined -DRIN_FAULTS=ON)
+	$(call build,build/tsan,$(CMAKE_FLAGS) -DRIN_SANITIZE=thread)
 	@if command -v clang >/dev/null; then $(call build,build/clang,-DCMAKE_C_COMPILER=clang); \
 	else echo "no clang: its warnings were not looked at"; fi
 	cd build/asan && ctest --output-on-failure -j $(JOBS)
+	cd build/tsan && TSAN_OPTIONS=halt_on_error=1 ctest --output-on-failure -j $(JOBS)
 	cd build && ctest --output-on-failure -j $(JOBS)
 
 lint:
 	@sh dev/lint.sh
+
+# Every fuzz target for a minute; longer: tests/fuzz/run.sh SECONDS.
+fuzz: setup
+	sh tests/fuzz/run.sh 60
 
 install: all
 	cmake --install build --prefix "$(PREFIX)"
@@ -40,4 +50,4 @@ clean:
 	rm -rf build demo
 
 comma := ,
-.PHONY: all setup demo test lint install clean
+.PHONY: all setup setup-tests demo test lint fuzz install clean

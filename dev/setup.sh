@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Makes sure that everything the build needs is there. Instant, and without the network, when nothing is missing.
+# Makes sure that everything the build needs is there, and with the word "tests" also what the tests need. Instant, and
+# without the network, when nothing is missing.
 set -eu
 
 missing=""
@@ -21,7 +22,10 @@ need_module libarchive libarchive-dev
 need_module libexif libexif-dev
 need_module libcjson libcjson-dev
 need_module inih libinih-dev
-need_module cmocka libcmocka-dev
+if [ "${1:-}" = tests ]; then
+    need_module cmocka libcmocka-dev
+    need_command valgrind valgrind
+fi
 [ -n "$missing" ] || exit 0
 
 run=""

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Wrong arguments of trained models, sampling and measuring. */
+#include "arguments.h"
+
+#include <limits.h>
+#include <math.h>
+#include <unistd.h>
+
+static void model_open(const arguments *a) {
+    rin_model *model = ARGUMENTS_UNSET;
+    const int threads[] = {-1, INT_MIN, INT_MAX};
+    EMBED_NULL("out", rin_model_open, a->run, NULL, 1, NULL);
+    EMBED_NULL("path", rin_model_open, NULL, NULL, 1, &model);
+    assert_null(model);
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        model = ARGUMENTS_UNSET;
+        EMBED_FAILS(RIN_ERR_ARG, "threads = ", rin_model_open, a->run, NULL, threads[i], &model);
+        assert_null(model);
+    }
+    EMBED_FAILS(RIN_ERR_ARG, "device ''", rin_model_open, a->run, "", 1, &model);
+    EMBED_FAILS(RIN_ERR_ARG, "device", rin_model_open, a->run, a->text, 1, &model);
+    for (int i = 0; i < ARGUMENTS_PATHS; i++) {
+        model = ARGUMENTS_UNSET;
+        EMBED_FAILS(RIN_ERR_IO, "", rin_model_open, a->paths[i], NULL, 1, &model);
+        assert_null(model);
+    }
+}
+
+static void model_free(const arguments *a) {
+    (void)a;
+    rin_model_free(NULL);
+}
+
+static void model_config(const arguments *a) {
+    assert_null(rin_model_config(NULL));
+    assert_non_null(rin_model_config(a->model));
+}
+
+static void model_steps(const arguments *a) {
+    assert_int_equal(rin_model_steps(NULL), 0);
+    assert_int_equal(rin_model_steps(a->model), 2);
+}
+
+static void class_count(const arguments *a) {
+    assert_int_equal(rin_model_class_count(NULL), 0);
+    assert_int_equal(rin_model_class_count(a->model), 10);
+}
+
+static void class_name(const arguments *a) {
+    const int64_t wrong[] = {-1, 10, INT64_MIN, INT64_MAX};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_null(rin_model_class_name(a->model, wrong[i]));
+    assert_null(rin_model_class_name(NULL, 0));
+    assert_string_equal(rin_model_class_name(a->model, 0), "airplane");
+}
+
+static void find_class(const arguments *a) {
+    const char *const wrong[] = {"", " ", "-1", "10", "99999999999999999999", a->text};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(rin_model_find_class(a->model, wrong[i]), -1);
+    assert_int_equal(rin_model_find_class(a->model, NULL), -1);
+    assert_int_equal(rin_model_find_class(NULL, "airplane"), -1);
+    assert_int_equal(rin_model_find_class(a->model, "airplane"), 0);
+}
+
+static void model_describe(const arguments *a) {
+    char *text = ARGUMENTS_UNSET;
+    EMBED_NULL("text", rin_model_describe, a->run, false, NULL);
+    EMBED_NULL("path", rin_model_describe, NULL, true, &text);
+    assert_null(text);
+    for (int i = 0; i < ARGUMENTS_PATHS; i++) {
+        text = ARGUMENTS_UNSET;
+        EMBED_FAILS(RIN_ERR_IO, "", rin_model_describe, a->paths[i], i % 2 == 0, &text);
+        assert_null(text);
+    }
+}
+
+static void generator_create(const arguments *a) {
+    rin_generator *generator = ARGUMENTS_UNSET;
+    const int64_t counts[] = {0, -1, INT64_MIN, INT64_MAX, 1000000001}, classes[] = {-2, 10, INT64_MIN, INT64_MAX};
+    EMBED_NULL("out", rin_generator_create, a->model, a->config, 1, NULL, 0, NULL);
+    EMBED_NULL("model", rin_generator_create, NULL, a->config, 1, NULL, 0, &generator);
+    assert_null(generator);
+    EMBED_NULL("config", rin_generator_create, a->model, NULL, 1, NULL, 0, &generator);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        generator = ARGUMENTS_UNSET;
+        EMBED_FAILS(RIN_ERR_ARG, "count = ", rin_generator_create, a->model, a->config, counts[i], NULL, 0, &generator);
+        assert_null(generator);
+    }
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        generator = ARGUMENTS_UNSET;
+        EMBED_FAILS(RIN_ERR_ARG, "class", rin_generator_create, a->model, a->config, 1, &classes[i], 0, &generator);
+        assert_null(generator);
+    }
+    rin_error error = {0};
+    embed_ok(rin_generator_create(a->model, a->config, 1, NULL, UINT64_MAX, &generator, &error), &error);
+    rin_generator_free(generator);
+}
+
+static void generator_free(const arguments *a) {
+    (void)a;
+    rin_generator_free(NULL);
+}
+
+static void generator_step(const arguments *a) {
+    rin_progress progress;
+    EMBED_NULL("generator", rin_generator_step, NULL, &progress);
+    EMBED_FAILS(RIN_ERR_ARG, "rin_generator_step", rin_generator_step, a->generator, NULL);
+}
+
+static void generator_is_done(const arguments *a) {
+    assert_true(rin_generator_is_done(NULL));
+    assert_true(rin_generator_is_done(a->generator));
+}
+
+static void generator_run(const arguments *a) {
+    rin_error error = {0};
+    EMBED_NULL("generator", rin_generator_run, NULL, (rin_listener){0});
+    embed_ok(rin_generator_run(a->generator, (rin_listener){0}, &error), &error);
+}
+
+static void generator_size(const arguments *a) {
+    int width = -1, height = -1, channels = -1;
+    rin_generator_size(a->generator, NULL, NULL, NULL);
+    rin_generator_size(NULL, NULL, NULL, NULL);
+    rin_generator_size(NULL, &width, &height, &channels);
+    assert_true(width == 0 && height == 0 && channels == 0);
+    rin_generator_size(a->generator, &width, NULL, NULL);
+    assert_int_equal(width, EMBED_SIDE);
+}
+
+static rin_generator *unfinished(const arguments *a) {
+    rin_error error = {0};
+    rin_generator *generator = NULL;
+    embed_ok(rin_generator_create(a->model, a->config, 2, NULL, 0, &generator, &error), &error);
+    embed_ok(rin_generator_step(generator, NULL, &error), &error);
+    return generator;
+}
+
+static void generator_pixels(const arguments *a) {
+    const int64_t wrong[] = {-1, EMBED_PICTURES, INT64_MIN, INT64_MAX};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_null(rin_generator_pixels(a->generator, wrong[i]));
+    assert_null(rin_generator_pixels(NULL, 0));
+    assert_non_null(rin_generator_pixels(a->generator, EMBED_PICTURES - 1));
+    rin_generator *generator = unfinished(a);
+    assert_null(rin_generator_pixels(generator, 0));
+    rin_generator_free(generator);
+}
+
+static void generator_write(const arguments *a) {
+    const int64_t wrong[] = {-1, EMBED_PICTURES, INT64_MIN, INT64_MAX};
+    const char *path = embed_path(a->e, "picture.png");
+    EMBED_NULL("generator", rin_generator_write, NULL, 0, path);
+    EMBED_NULL("path", rin_generator_write, a->generator, 0, NULL);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        EMBED_FAILS(RIN_ERR_ARG, "i = ", rin_generator_write, a->generator, wrong[i], path);
+    rin_generator *generator = unfinished(a);
+    EMBED_FAILS(RIN_ERR_ARG, "i = 0", rin_generator_write, generator, 0, path);
+    rin_generator_free(generator);
+    assert_int_not_equal(access(path, F_OK), 0);
+    EMBED_FAILS(RIN_ERR_IO, "", rin_generator_write, a->generator, 0, "");
+    EMBED_FAILS(RIN_ERR_IO, "", rin_generator_write, a->generator, 0, a->text);
+    EMBED_FAILS(RIN_ERR_IO, a->folder, rin_generator_write, a->generator, 0, a->folder);
+    EMBED_FAILS(RIN_ERR_IO, a->pipe, rin_generator_write, a->generator, 0, a->pipe);
+}
+
+static void write_grid(const arguments *a) {
+    const char *path = embed_path(a->e, "grid.png");
+    rin_error error = {0};
+    EMBED_NULL("generator", rin_generator_write_grid, NULL, 0, path);
+    EMBED_NULL("path", rin_generator_write_grid, a->generator, 0, NULL);
+    EMBED_FAILS(RIN_ERR_ARG, "columns = -1", rin_generator_write_grid, a->generator, -1, path);
+    EMBED_FAILS(RIN_ERR_ARG, "columns = ", rin_generator_write_grid, a->generator, INT_MIN, path);
+    rin_generator *generator = unfinished(a);
+    EMBED_FAILS(RIN_ERR_ARG, "0 of 2", rin_generator_write_grid, generator, 0, path);
+    rin_generator_free(generator);
+    assert_int_not_equal(access(path, F_OK), 0);
+    EMBED_FAILS(RIN_ERR_IO, "", rin_generator_write_grid, a->generator, 0, "");
+    EMBED_FAILS(RIN_ERR_IO, a->folder, rin_generator_write_grid, a->generator, 0, a->folder);
+    embed_ok(rin_generator_write_grid(a->generator, INT_MAX, path, &error), &error);
+}
+
+static void eval_loss(const arguments *a) {
+    const char *data = a->e->data;
+    const rin_listener none = {0};
+    const double half = 0.5, wrong[] = {0, -0.0, -1, 2, NAN, INFINITY, -INFINITY};
+    const int n_wrong[] = {0, -1, INT_MIN, INT_MAX};
+    double losses[1] = {0};
+    int64_t n = 7;
+    EMBED_NULL("model", rin_eval_loss, NULL, data, &half, 1, 1, 0, none, losses, &n);
+    assert_int_equal(n, 0);
+    EMBED_NULL("data", rin_eval_loss, a->model, NULL, &half, 1, 1, 0, none, losses, &n);
+    EMBED_NULL("times", rin_eval_loss, a->model, data, NULL, 1, 1, 0, none, losses, &n);
+    EMBED_NULL("losses", rin_eval_loss, a->model, data, &half, 1, 1, 0, none, NULL, &n);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        EMBED_FAILS(RIN_ERR_ARG, "times[0] = ", rin_eval_loss, a->model, data, &wrong[i], 1, 1, 0, none, losses, &n);
+    for (size_t i = 0; i < sizeof n_wrong / sizeof *n_wrong; i++)
+        EMBED_FAILS(RIN_ERR_ARG, "n_times = ", rin_eval_loss, a->model, data, &half, n_wrong[i], 1, 0, none, losses,
+                    &n);
+    EMBED_FAILS(RIN_ERR_ARG, "limit = -1", rin_eval_loss, a->model, data, &half, 1, -1, 0, none, losses, &n);
+    EMBED_FAILS(RIN_ERR_ARG, "limit = ", rin_eval_loss, a->model, data, &half, 1, INT64_MIN, 0, none, losses, &n);
+    for (int i = 0; i < ARGUMENTS_PATHS; i++) {
+        EMBED_FAILS(RIN_OK, "Accepted", rin_eval_loss, a->model, a->paths[i], &half, 1, 1, 0, none, losses, &n);
+        assert_int_equal(n, 0);
+    }
+    rin_error error = {0};
+    embed_ok(rin_eval_loss(a->model, data, &half, 1, INT64_MAX, UINT64_MAX, none, losses, NULL, &error), &error);
+    assert_true(isfinite(losses[0]));
+}
+
+const arguments_row arguments_of_model[] = {
+    {"rin_model_open", model_open},
+    {"rin_model_free", model_free},
+    {"rin_model_config", model_config},
+    {"rin_model_steps", model_steps},
+    {"rin_model_class_count", class_count},
+    {"rin_model_class_name", class_name},
+    {"rin_model_find_class", find_class},
+    {"rin_model_describe", model_describe},
+    {"rin_generator_create", generator_create},
+    {"rin_generator_free", generator_free},
+    {"rin_generator_step", generator_step},
+    {"rin_generator_is_done", generator_is_done},
+    {"rin_generator_run", generator_run},
+    {"rin_generator_size", generator_size},
+    {"rin_generator_pixels", generator_pixels},
+    {"rin_generator_write", generator_write},
+    {"rin_generator_write_grid", write_grid},
+    {"rin_eval_loss", eval_loss},
+};
+const size_t n_arguments_of_model = sizeof arguments_of_model / sizeof *arguments_of_model;
