@@ -14,7 +14,8 @@ if(RIN_FUZZ)
   endforeach()
 endif()
 
-if(RIN_FUZZ OR RIN_TESTS)
+# Readers of files have one thread.
+if(RIN_FUZZ OR (RIN_TESTS AND NOT RIN_SANITIZE MATCHES thread))
   file(GLOB RIN_FUZZ_TARGETS CONFIGURE_DEPENDS tests/fuzz/*_fuzz.c)
   foreach(source ${RIN_FUZZ_TARGETS})
     get_filename_component(name ${source} NAME_WE)
