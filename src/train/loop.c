@@ -41,12 +41,14 @@ static rin_status compute_step(rin_trainer *trainer, rin_error *error) {
     float norm = NAN;
     rin_status status = RIN_OK;
     trainer->n_items = 0;
-    for (int64_t part = 0; part < parts && isfinite(sum); part++) {
+    for (int64_t part = 0; part < parts; part++) {
         float loss = 0;
         step.part = (uint32_t)part;
         step.first_example = (uint64_t)(part * n);
+        /* All parts are taken, so that the next step begins with its own. */
         status = load_part(trainer, error);
         if (status != RIN_OK) return status;
+        if (!isfinite(sum)) continue;
         rin_program_run(trainer->program, &step, RIN_SECTION_GRADIENTS);
         status = rin_program_read(trainer->program, "loss", &loss, 1, error);
         if (status != RIN_OK) return status;
@@ -215,7 +217,7 @@ static rin_status save_and_leave(rin_trainer *trainer, rin_status status, rin_er
             return rin_error_set(error, saved, "step %lld is not saved: %s", (long long)trainer->step, failure.text);
         return rin_error_prefix(error, status, "step %lld is not saved (%s)", (long long)trainer->step, failure.text);
     }
-    if (rin_trainer_is_done(trainer)) {
+    if (rin_trainer_is_done(trainer) && !rin_run_lacks_samples(trainer)) {
         if (status != RIN_ERR_CANCELLED)
             rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "step %lld is saved, at the second attempt: %s",
                           (long long)trainer->step, error ? error->text : rin_status_name(status));

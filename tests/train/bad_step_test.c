@@ -128,6 +128,36 @@ static void test_metrics_tell_of_it(void **state) {
     end(&b);
 }
 
+/* The data goes on at its place, also when a step was given up in its first part. */
+static void test_a_resumed_run_remembers_bad_steps(void **state) {
+    (void)state;
+    bench b;
+    rin_error error = {0};
+    char *metrics[2];
+    for (int resumed = 0; resumed < 2; resumed++) {
+        start(&b, "train.steps=8 train.accumulate=2 train.checkpoint_every=100 train.lr_schedule=none");
+        assert_ok(rin_trainer_step(b.trainer, NULL, &error), &error);
+        float *good = download(b.trainer, RIN_ARENA_WEIGHTS);
+        spoil(b.trainer, NAN);
+        for (int i = 0; i < 3; i++) assert_ok(rin_trainer_step(b.trainer, NULL, &error), &error);
+        upload(b.trainer, RIN_ARENA_WEIGHTS, good);
+        test_free(good);
+        if (resumed) {
+            assert_ok(rin_trainer_save(b.trainer, &error), &error);
+            rin_trainer_free(b.trainer);
+            assert_ok(rin_trainer_resume(b.lab.run, 0, (rin_listener){0}, &b.trainer, &error), &error);
+            assert_int_equal(b.trainer->bad_steps, 3);
+            assert_int_equal(b.trainer->bad_in_row, 3);
+        }
+        assert_ok(rin_trainer_run(b.trainer, &error), &error);
+        metrics[resumed] = run_read_metrics(b.lab.run);
+        end(&b);
+    }
+    assert_string_equal(metrics[0], metrics[1]);
+    test_free(metrics[0]);
+    test_free(metrics[1]);
+}
+
 static void test_percentiles_of_the_gradient_norm(void **state) {
     (void)state;
     bench b;
@@ -148,6 +178,7 @@ int main(void) {
         cmocka_unit_test(test_a_bad_step_changes_nothing),
         cmocka_unit_test(test_the_run_stops_and_keeps_the_last_good_checkpoint),
         cmocka_unit_test(test_metrics_tell_of_it),
+        cmocka_unit_test(test_a_resumed_run_remembers_bad_steps),
         cmocka_unit_test(test_percentiles_of_the_gradient_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
