@@ -78,6 +78,16 @@ void rin_text_add(rin_text *text, const char *format, ...) RIN_PRINTF(2, 3);
 rin_status rin_text_take(rin_text *text, char **out, rin_error *error) RIN_CHECKED;
 void rin_text_clear(rin_text *text);
 
+/* ---- numbers in files, with a point whatever the locale of the host program ---- */
+
+enum { RIN_NUMBER_TEXT = 32 /* bytes of a formatted number */ };
+
+/* Whole text to a number: decimal digits, a point and an exponent; no hexadecimal, no infinity, no spaces. */
+bool rin_number_parse_int(const char *text, int64_t *out);
+bool rin_number_parse_real(const char *text, double *out);
+/* A finite number with so many digits; with 0, as few as parse back to it. */
+void rin_number_format(double value, int digits, char text[RIN_NUMBER_TEXT]);
+
 /* ---- paths and folders ---- */
 
 bool rin_path_exists(const char *path);

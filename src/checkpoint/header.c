@@ -302,7 +302,9 @@ static void take_entries(parser *p) {
             take_metadata(p);
             continue;
         }
+        bool was_good = p->status == RIN_OK;
         take_tensor(p, &tensor);
+        if (was_good && p->status != RIN_OK) (void)rin_error_prefix(p->error, p->status, "tensor '%.80s'", tensor.name);
         h->tensors = grow(p, h->tensors, h->n_tensors, &p->tensor_capacity, sizeof *h->tensors);
         if (p->status == RIN_OK) h->tensors[h->n_tensors++] = tensor;
     } while (take(p, ','));

@@ -6,7 +6,6 @@
 #include "config/config.h"
 
 enum {
-    RIN_NUMBER_TEXT = 32, /* bytes of a formatted number */
     RIN_VALUE_TEXT = 256, /* bytes of any formatted value */
     RIN_KEY_TEXT = 64     /* bytes of a "section.key" worth comparing */
 };
@@ -51,12 +50,6 @@ rin_status rin_option_parse(const rin_option_row *row, const char *value, rin_co
 
 /* The canonical text of the value; it parses back to the same value. */
 void rin_option_format(const rin_option_row *row, const rin_config *config, char text[RIN_VALUE_TEXT]);
-
-/* Whole text to a number: decimal digits, a point and an exponent; no hexadecimal, no infinity, no spaces. */
-bool rin_number_parse_int(const char *text, int64_t *out);
-bool rin_number_parse_real(const char *text, double *out);
-/* The shortest decimal text that parses back to value, with a point whatever the locale. */
-void rin_number_format(double value, char text[RIN_NUMBER_TEXT]);
 
 /* A file of configs/, compiled in by cmake/embed.cmake. */
 typedef struct rin_embedded_preset {

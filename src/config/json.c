@@ -21,7 +21,7 @@ static bool number_text(const cJSON *item, bool whole, char text[RIN_NUMBER_TEXT
     double value = item->valuedouble;
     if (!cJSON_IsNumber(item) || !isfinite(value)) return false;
     if (!whole) {
-        rin_number_format(value, text);
+        rin_number_format(value, 0, text);
         return true;
     }
     if (fabs(value) > 0x1p53 || value != trunc(value)) return false;

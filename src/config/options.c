@@ -203,7 +203,7 @@ void rin_option_format(const rin_option_row *row, const rin_config *config, char
     const void *field = (const char *)config + row->offset;
     switch (row->type) {
     case RIN_TYPE_INT: snprintf(text, RIN_VALUE_TEXT, "%lld", (long long)*(const int64_t *)field); break;
-    case RIN_TYPE_REAL: rin_number_format(*(const double *)field, text); break;
+    case RIN_TYPE_REAL: rin_number_format(*(const double *)field, 0, text); break;
     case RIN_TYPE_BOOL: snprintf(text, RIN_VALUE_TEXT, "%s", *(const bool *)field ? "true" : "false"); break;
     case RIN_TYPE_TEXT: snprintf(text, RIN_VALUE_TEXT, "%s", (const char *)field); break;
     case RIN_TYPE_WORD: {

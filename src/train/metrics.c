@@ -81,6 +81,14 @@ rin_status rin_run_sync_metrics(rin_trainer *trainer, rin_error *error) {
 
 /* ---- lines ---- */
 
+/* JSON has no other way than null to write a number that is not finite. */
+static void add_number(rin_text *text, const char *key, double value) {
+    enum { DIGITS = 9 };
+    char number[RIN_NUMBER_TEXT] = "null";
+    if (isfinite(value)) rin_number_format(value, DIGITS, number);
+    rin_text_add(text, "\"%s\": %s, ", key, number);
+}
+
 static int ascending(const void *a, const void *b) {
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
@@ -105,14 +113,9 @@ static void add_percentiles(rin_trainer *trainer) {
     if (!n) return;
     memcpy(sorted, trainer->norms, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, ascending);
-    rin_text_add(&trainer->metrics, "\"grad_norm_p50\": %.9g, \"grad_norm_p90\": %.9g, \"grad_norm_p99\": %.9g, ",
-                 percentile(sorted, n, 50), percentile(sorted, n, 90), percentile(sorted, n, 99));
-}
-
-/* JSON has no other way to write a number that is not finite. */
-static void add_number(rin_text *text, const char *key, double value) {
-    if (isfinite(value)) rin_text_add(text, "\"%s\": %.9g, ", key, value);
-    else rin_text_add(text, "\"%s\": null, ", key);
+    add_number(&trainer->metrics, "grad_norm_p50", percentile(sorted, n, 50));
+    add_number(&trainer->metrics, "grad_norm_p90", percentile(sorted, n, 90));
+    add_number(&trainer->metrics, "grad_norm_p99", percentile(sorted, n, 99));
 }
 
 rin_status rin_run_add_metrics(rin_trainer *trainer, rin_error *error) {
@@ -125,9 +128,13 @@ rin_status rin_run_add_metrics(rin_trainer *trainer, rin_error *error) {
     add_number(text, "grad_norm", trainer->grad_norm);
     add_percentiles(trainer);
     add_number(text, "learning_rate", trainer->learning_rate);
-    rin_text_add(text, "\"bad_steps\": %lld, \"images_per_second\": %.6g, \"wait_seconds\": %.3f, \"seconds\": %.3f}\n",
-                 (long long)trainer->bad_steps, images / RIN_MAX(seconds, 1e-9),
-                 rin_loader_wait_seconds(trainer->loader), seconds);
+    rin_text_add(text, "\"bad_steps\": %lld, ", (long long)trainer->bad_steps);
+    /* What no two runs share comes last. */
+    add_number(text, "images_per_second", images / RIN_MAX(seconds, 1e-9));
+    add_number(text, "wait_seconds", rin_loader_wait_seconds(trainer->loader));
+    add_number(text, "seconds", seconds);
+    text->length -= text->failed ? 0 : 2; /* the last comma */
+    rin_text_add(text, "}\n");
     trainer->loss_sum = 0;
     trainer->loss_count = 0;
     return try_to_write(trainer, before, error);

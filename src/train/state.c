@@ -16,10 +16,9 @@ enum { MOST_STEPS = 1000000000 };
 
 /* ---- saving ---- */
 
-static rin_status add_number(rin_safetensors_writer *writer, const char *key, const char *format, double value,
-                             rin_error *error) {
-    char text[64];
-    snprintf(text, sizeof text, format, value);
+static rin_status add_whole(rin_safetensors_writer *writer, const char *key, int64_t value, rin_error *error) {
+    char text[RIN_NUMBER_TEXT];
+    snprintf(text, sizeof text, "%lld", (long long)value);
     return rin_safetensors_writer_add_metadata(writer, key, text, error);
 }
 
@@ -28,11 +27,13 @@ static rin_status write_state(rin_trainer *trainer, const char *path, rin_error 
     rin_status status = rin_safetensors_writer_create(&writer, error);
     if (status != RIN_OK) return status;
     status = rin_safetensors_writer_add_metadata(writer, "format", "rin-state-1", error);
-    if (status == RIN_OK) status = add_number(writer, "step", "%.0f", (double)trainer->step, error);
-    if (status == RIN_OK) status = add_number(writer, "loss_sum", "%a", trainer->loss_sum, error);
-    if (status == RIN_OK) status = add_number(writer, "loss_count", "%.0f", (double)trainer->loss_count, error);
-    if (status == RIN_OK) status = add_number(writer, "bad_steps", "%.0f", (double)trainer->bad_steps, error);
-    if (status == RIN_OK) status = add_number(writer, "bad_in_row", "%.0f", (double)trainer->bad_in_row, error);
+    char sum[RIN_NUMBER_TEXT];
+    rin_number_format(trainer->loss_sum, 0, sum);
+    if (status == RIN_OK) status = rin_safetensors_writer_add_metadata(writer, "loss_sum", sum, error);
+    if (status == RIN_OK) status = add_whole(writer, "step", trainer->step, error);
+    if (status == RIN_OK) status = add_whole(writer, "loss_count", trainer->loss_count, error);
+    if (status == RIN_OK) status = add_whole(writer, "bad_steps", trainer->bad_steps, error);
+    if (status == RIN_OK) status = add_whole(writer, "bad_in_row", trainer->bad_in_row, error);
     for (size_t i = 0; i < RIN_COUNT(parts) && status == RIN_OK; i++) {
         status = rin_arena_declare(trainer->weights, parts[i].prefix, writer, error);
     }
@@ -201,7 +202,7 @@ static rin_status load_from(rin_trainer *trainer, const char *path, rin_error *e
     rin_status status = open_state(path, &file, &trainer->step, error);
     if (status != RIN_OK) return status;
     const char *sum = rin_safetensors_metadata(file, "loss_sum");
-    trainer->loss_sum = sum ? strtod(sum, NULL) : 0;
+    if (!sum || !rin_number_parse_real(sum, &trainer->loss_sum)) trainer->loss_sum = 0;
     trainer->loss_count = whole_number(file, "loss_count");
     trainer->bad_steps = whole_number(file, "bad_steps");
     trainer->bad_in_row = whole_number(file, "bad_in_row");

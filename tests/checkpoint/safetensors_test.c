@@ -203,7 +203,7 @@ static void test_writer_refuses(void **state) {
     rin_safetensors_writer_free(NULL);
 }
 
-#define TENSOR(name, type, shape, offsets)                                                                             \
+#define TENSOR(name, type, shape, offsets) \
     "\"" name "\":{\"dtype\":\"" type "\",\"shape\":[" shape "],\"data_offsets\":[" offsets "]}"
 
 static void test_headers(void **state) {
@@ -288,6 +288,25 @@ static void test_headers(void **state) {
     }
 }
 
+static void test_faults_name_their_tensor(void **state) {
+    static const char *const faulty[] = {TENSOR("bad one", "F32", "2", "0,12"),
+                                         TENSOR("bad one", "F32", "9", "0,4"),
+                                         TENSOR("bad one", "F32", "4611686018427387905", "0,4"),
+                                         TENSOR("bad one", "Q4", "1", "0,4"),
+                                         TENSOR("bad one", "F32", "1", "2,6"),
+                                         TENSOR("bad one", "F32", "-1", "0,4")};
+    fixture *f = *state;
+    for (size_t i = 0; i < RIN_COUNT(faulty); i++) {
+        char header[512];
+        rin_safetensors *file = NULL;
+        rin_error error = {0};
+        snprintf(header, sizeof header, "{" TENSOR("good", "F32", "1", "0,4") ",%s}", faulty[i]);
+        put_file(f->path, strlen(header), header, strlen(header), "12345678", 8);
+        assert_int_not_equal(rin_safetensors_open(f->path, &file, &error), RIN_OK);
+        if (!strstr(error.text, "tensor 'bad one'")) fail_msg("'%s': %s", faulty[i], error.text);
+    }
+}
+
 static void test_broken_files(void **state) {
     fixture *f = *state;
     rin_safetensors *file = NULL;
@@ -353,6 +372,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_long_conversion, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_writer_refuses, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_headers, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_faults_name_their_tensor, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_broken_files, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_damaged_headers, make_folder, remove_folder),
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* number: numbers to and from text; strtod and printf follow the host program's locale, files must not. */
+/* Numbers to and from text; strtod and printf follow the host program's locale, files must not. */
 #include <ctype.h>
 #include <errno.h>
 #include <locale.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/internal.h"
+#include "base/base.h"
 
 bool rin_number_parse_int(const char *text, int64_t *out) {
     const char *digits = text + (*text == '-');
@@ -39,11 +39,12 @@ bool rin_number_parse_real(const char *text, double *out) {
     return true;
 }
 
-void rin_number_format(double value, char text[RIN_NUMBER_TEXT]) {
+void rin_number_format(double value, int digits, char text[RIN_NUMBER_TEXT]) {
+    enum { EXACT = 17 };
     char local[RIN_NUMBER_TEXT] = "0";
-    for (int precision = 1; precision <= 17; precision++) {
-        snprintf(local, sizeof local, "%.*g", precision, value);
-        if (strtod(local, NULL) == value) break;
+    for (int n = digits ? digits : 1; n <= EXACT; n++) {
+        snprintf(local, sizeof local, "%.*g", n, value);
+        if (digits || strtod(local, NULL) == value) break;
     }
     if (!replace_point(local, localeconv()->decimal_point, ".", text, RIN_NUMBER_TEXT)) text[0] = '\0';
 }
