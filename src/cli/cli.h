@@ -115,6 +115,8 @@ void rin_cli_screen_clear(void);
 bool rin_cli_screen_flush(void);
 /* The same at the end of the program, which waits a second for a reader. */
 void rin_cli_screen_wait(void);
+/* Bytes of the UTF-8 character that the text begins with; 0 for control characters and for what is no UTF-8. */
+size_t rin_cli_character(const char *text);
 /* A line from a signal handler. */
 void rin_cli_screen_interrupt(const char *text);
 
@@ -129,8 +131,6 @@ int rin_cli_fail_memory(void);
 /* Prints an error of the operating system about what, from errno; returns RIN_EXIT_FAILED. */
 int rin_cli_fail_system(const char *what);
 
-/* Bytes of the UTF-8 character that the text begins with; 0 for control characters and for what is no UTF-8. */
-size_t rin_cli_character(const char *text);
 /* Prints text on standard output, with a newline at its end; control characters but newline and tab as '?'. */
 void rin_cli_print(const char *text);
 /* Prints and deletes json. Returns an exit code; NULL means that memory was out. */

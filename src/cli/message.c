@@ -46,24 +46,6 @@ int rin_cli_fail_system(const char *what) {
     return RIN_EXIT_FAILED;
 }
 
-size_t rin_cli_character(const char *text) {
-    const unsigned char *c = (const unsigned char *)text;
-    if (c[0] < 0x80) return c[0] >= 0x20 && c[0] != 0x7F;
-    if (c[0] < 0xC2 || c[0] > 0xF4) return 0;
-    size_t n = c[0] >= 0xF0 ? 4 : c[0] >= 0xE0 ? 3 : 2;
-    for (size_t i = 1; i < n; i++) {
-        if ((c[i] & 0xC0) != 0x80) return 0;
-    }
-    switch (c[0]) {
-    case 0xC2: return c[1] >= 0xA0 ? n : 0; /* below are control characters */
-    case 0xE0: return c[1] >= 0xA0 ? n : 0; /* longer than need be */
-    case 0xED: return c[1] < 0xA0 ? n : 0;  /* halves of pairs of UTF-16 */
-    case 0xF0: return c[1] >= 0x90 ? n : 0; /* longer than need be */
-    case 0xF4: return c[1] < 0x90 ? n : 0;  /* beyond the last character */
-    default: return n;
-    }
-}
-
 void rin_cli_print(const char *text) {
     char last = '\0';
     while (*text) {

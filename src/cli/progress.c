@@ -67,6 +67,10 @@ static void format_line(const rin_progress *p, bool training, char *line, size_t
     add_field(line, width, field);
     snprintf(field, sizeof field, "gradient %.3g", p->grad_norm);
     add_field(line, width, field);
+    if (p->bad_steps > 0) {
+        snprintf(field, sizeof field, "%lld not applied", (long long)p->bad_steps);
+        add_field(line, width, field);
+    }
     if (p->seconds > 0 && p->wait_seconds > 0.05 * p->seconds) {
         snprintf(field, sizeof field, "waiting for data %.0f%%", 100 * p->wait_seconds / p->seconds);
         add_field(line, width, field);

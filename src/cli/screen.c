@@ -106,6 +106,24 @@ static void keep(const char *line, size_t n) {
     screen.n_kept += n;
 }
 
+size_t rin_cli_character(const char *text) {
+    const unsigned char *c = (const unsigned char *)text;
+    if (c[0] < 0x80) return c[0] >= 0x20 && c[0] != 0x7F;
+    if (c[0] < 0xC2 || c[0] > 0xF4) return 0;
+    size_t n = c[0] >= 0xF0 ? 4 : c[0] >= 0xE0 ? 3 : 2;
+    for (size_t i = 1; i < n; i++) {
+        if ((c[i] & 0xC0) != 0x80) return 0;
+    }
+    switch (c[0]) {
+    case 0xC2: return c[1] >= 0xA0 ? n : 0; /* below are control characters */
+    case 0xE0: return c[1] >= 0xA0 ? n : 0; /* longer than need be */
+    case 0xED: return c[1] < 0xA0 ? n : 0;  /* halves of pairs of UTF-16 */
+    case 0xF0: return c[1] >= 0x90 ? n : 0; /* longer than need be */
+    case 0xF4: return c[1] < 0x90 ? n : 0;  /* beyond the last character */
+    default: return n;
+    }
+}
+
 /* The whole line: what clears the place, the text without its control characters, the end. */
 static size_t compose(rin_cli_line kind, const char *text, char line[LONGEST]) {
     enum { LONGEST_CHARACTER = 4, END = 1 };

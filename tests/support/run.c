@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Training runs for tests. */
 #include "support/run.h"
+#include "support/options.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -76,29 +77,17 @@ rin_listener run_lab_listener(run_lab *lab) {
     return (rin_listener){.on_progress = on_progress, .on_log = on_log, .user = lab};
 }
 
-static void set_options(rin_config *config, const char *options) {
-    char text[1024], *next = text, *word;
-    snprintf(text, sizeof text, "%s", options);
-    while ((word = strtok_r(next, " ", &next)) != NULL) {
-        rin_error error = {0};
-        char *value = strchr(word, '=');
-        assert_non_null(value);
-        *value++ = '\0';
-        assert_ok(rin_config_set(config, word, value, &error), &error);
-    }
-}
-
 rin_config *run_config(const char *options) {
     rin_error error = {0};
     rin_config *config;
     assert_ok(rin_config_create(&config, &error), &error);
-    set_options(config, "model.image_height=8 model.image_width=8 model.num_layers=1 model.latent_slots=4 "
+    options_set(config, "model.image_height=8 model.image_width=8 model.num_layers=1 model.latent_slots=4 "
                         "model.latent_dim=8 model.latent_num_heads=2 model.latent_mlp_ratio=1 model.tape_dim=8 "
                         "model.tape_mlp_ratio=1 model.rw_num_heads=2 "
                         "train.steps=6 train.batch=4 train.seed=3 train.threads=1 train.warmup_steps=2 "
                         "train.checkpoint_every=2 train.sample_every=0 train.log_every=1 data.workers=1 "
                         "sample.steps=2");
-    set_options(config, options);
+    options_set(config, options);
     return config;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tiny configurations and their training steps. */
 #include "support/tiny.h"
+#include "support/options.h"
 
 static const char shared[] =
     "model.image_height=8 model.image_width=8 model.image_channels=2 model.patch_size=4 model.num_layers=1,1 "
@@ -32,25 +33,12 @@ const tiny_model tiny_models[] = {
 
 const int n_tiny_models = (int)RIN_COUNT(tiny_models);
 
-static void set_options(rin_config *config, const char *options) {
-    char text[1024], *next = text, *word;
-    assert_true(strlen(options) < sizeof text);
-    memcpy(text, options, strlen(options) + 1);
-    while ((word = strtok_r(next, " ", &next)) != NULL) {
-        rin_error error = {0};
-        char *value = strchr(word, '=');
-        assert_non_null(value);
-        *value++ = '\0';
-        assert_ok(rin_config_set(config, word, value, &error), &error);
-    }
-}
-
 rin_config *tiny_config(const char *options) {
     rin_error error = {0};
     rin_config *config;
     assert_ok(rin_config_create(&config, &error), &error);
-    set_options(config, shared);
-    set_options(config, options);
+    options_set(config, shared);
+    options_set(config, options);
     assert_ok(rin_config_validate(config, &error), &error);
     return config;
 }
@@ -58,8 +46,8 @@ rin_config *tiny_config(const char *options) {
 static void fill_weights(rin_weights *weights) {
     for (int i = 0; i < weights->n_tensors; i++) {
         const rin_tensor *tensor = &weights->tensors[i];
-        bool is_scale =
-            tensor->shape.rank == 1 && tensor->init.kind == RIN_INIT_CONSTANT && strstr(tensor->name, "ln.weight");
+        bool is_scale = tensor->shape.rank == 1 && tensor->init.kind == RIN_INIT_CONSTANT &&
+                        strstr(tensor->name, "ln.weight");
         float *values = test_malloc((size_t)tensor->count * sizeof *values);
         for (int64_t k = 0; k < tensor->count; k++) {
             float v = rin_random_normal((rin_random_key){5, 0, (uint32_t)i}, (uint64_t)k);
@@ -107,8 +95,8 @@ void tiny_step_write(tiny_step *s, int64_t first) {
         for (int64_t k = 0; k < n; k++) {
             uint64_t element = (uint64_t)(first * each + k);
             if (i == 2)
-                values[k] =
-                    (int64_t)(rin_random_u32(key, element / (uint64_t)classes) % (uint32_t)classes) == k % classes;
+                values[k] = (int64_t)(rin_random_u32(key, element / (uint64_t)classes) % (uint32_t)classes) ==
+                            k % classes;
             else values[k] = i == 4 ? rin_random_normal(key, element) : rin_random_uniform(key, element);
         }
         rin_error error = {0};
