@@ -136,6 +136,10 @@ void rin_cli_print(const char *text);
 /* Prints and deletes json. Returns an exit code; NULL means that memory was out. */
 int rin_cli_print_json(cJSON *json);
 
+/* A word for a command line that people may copy: the text itself, or in quotes where a shell would take it apart. */
+enum { RIN_CLI_QUOTED = 4096 };
+const char *rin_cli_quoted(const char *text, char out[RIN_CLI_QUOTED]);
+
 /* Numbers for people: "1m 05s", "512 MiB", "12.3". */
 enum { RIN_CLI_NUMBER = 32 };
 const char *rin_cli_seconds(double seconds, char text[RIN_CLI_NUMBER]);

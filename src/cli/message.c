@@ -67,6 +67,20 @@ int rin_cli_print_json(cJSON *json) {
     return RIN_EXIT_OK;
 }
 
+const char *rin_cli_quoted(const char *text, char out[RIN_CLI_QUOTED]) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+    size_t n = 0;
+    if (*text && !text[strspn(text, plain)]) return text;
+    out[n++] = '\'';
+    for (; *text && n + 6 < RIN_CLI_QUOTED; text++) {
+        if (*text == '\'') n += (size_t)snprintf(out + n, RIN_CLI_QUOTED - n, "'\\''");
+        else out[n++] = *text;
+    }
+    out[n++] = '\'';
+    out[n] = '\0';
+    return out;
+}
+
 const char *rin_cli_seconds(double seconds, char text[RIN_CLI_NUMBER]) {
     if (!(seconds >= 0) || seconds > 1e9) {
         snprintf(text, RIN_CLI_NUMBER, "?");

@@ -132,6 +132,7 @@ static void note_start(const rin_trainer *trainer, const char *run) {
 }
 
 static int train(rin_trainer *trainer, const char *run) {
+    char quoted[RIN_CLI_QUOTED];
     rin_error error = {0};
     bool finished = rin_trainer_is_done(trainer);
     if (!finished) note_start(trainer, run);
@@ -140,7 +141,8 @@ static int train(rin_trainer *trainer, const char *run) {
     long long steps = rin_trainer_steps_done(trainer);
     rin_cli_monitor_end();
     if (status == RIN_ERR_CANCELLED) {
-        rin_cli_note("stopped and saved after step %lld; continue: rin train --out %s --resume", steps, run);
+        rin_cli_note("stopped and saved after step %lld; continue: rin train --out %s --resume", steps,
+                     rin_cli_quoted(run, quoted));
         return RIN_EXIT_INTERRUPTED;
     }
     if (status != RIN_OK) return rin_cli_fail(&error);
@@ -148,7 +150,8 @@ static int train(rin_trainer *trainer, const char *run) {
         printf("%s is finished: all its %lld steps are done. Add --steps N above %lld to train on.\n", run, steps,
                steps);
     } else {
-        printf("%s: %lld steps done. Pictures: rin sample --model %s --out samples.png\n", run, steps, run);
+        printf("%s: %lld steps done. Pictures: rin sample --model %s --out samples.png\n", run, steps,
+               rin_cli_quoted(run, quoted));
     }
     return RIN_EXIT_OK;
 }
