@@ -78,6 +78,10 @@ static int tear_down(void **state) {
 
 static void open_terminal(scene *s) {
     s->reader = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (s->reader < 0 && (errno == ENOENT || errno == ENODEV || errno == ENOSYS)) {
+        print_message("this machine has no pseudo-terminals (/dev/pts): what is shown on one was not looked at\n");
+        skip();
+    }
     assert_true(s->reader >= 0);
     assert_int_equal(grantpt(s->reader), 0);
     assert_int_equal(unlockpt(s->reader), 0);
