@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 build=${RIN_FUZZ_BUILD:-build/fuzz}
 timed_out=70     # libFuzzer's exit code
-most_kept=150000 # bytes that --merge lets a target's corpus grow to
+most_kept=40000  # bytes that --merge lets a target's corpus grow to
 
 # Bytes of the longest input.
 longest() {
