@@ -180,8 +180,7 @@ static void name_samples(const rin_trainer *trainer, char *name, size_t size) {
 bool rin_run_lacks_samples(const rin_trainer *trainer) {
     const rin_config_train *t = &trainer->config.train;
     char name[sizeof trainer->sample_path];
-    if (!t->sample_every || !trainer->step || (trainer->step % t->sample_every && trainer->step != t->steps))
-        return false;
+    if (!trainer->step || !rin_is_due(trainer->step, t->sample_every, t->steps)) return false;
     name_samples(trainer, name, sizeof name);
     char *path = rin_run_path(trainer, name, NULL);
     bool lacks = path && !rin_path_exists(path);

@@ -116,17 +116,13 @@ static rin_status count_step(rin_trainer *trainer, rin_error *error) {
 
 /* ---- what is due ---- */
 
-static bool is_due(int64_t step, int64_t every, int64_t last) {
-    return every && (step % every == 0 || step == last);
-}
-
 /* A full disk is no reason to throw away the steps since the last checkpoint: until the last step, saving is tried
  * again. While steps are not applied nothing is saved, so that the last good checkpoints stay. */
 static rin_status save_if_due(rin_trainer *trainer, bool *saved, rin_error *error) {
     const rin_config_train *t = &trainer->config.train;
     enum { SECONDS_BETWEEN_TRIES = 20 };
     rin_error failure = {0};
-    bool due = is_due(trainer->step, t->checkpoint_every, t->steps);
+    bool due = rin_is_due(trainer->step, t->checkpoint_every, t->steps);
     bool again = trainer->save_failed && rin_clock_seconds() >= trainer->save_again_at;
     *saved = false;
     if ((!due && !again) || (trainer->bad_in_row && !rin_trainer_is_done(trainer))) return RIN_OK;
@@ -150,7 +146,7 @@ static rin_status draw_if_due(rin_trainer *trainer, bool *drawn, rin_error *erro
     const rin_config_train *t = &trainer->config.train;
     rin_error failure = {0};
     *drawn = false;
-    if (!is_due(trainer->step, t->sample_every, t->steps)) return RIN_OK;
+    if (!rin_is_due(trainer->step, t->sample_every, t->steps)) return RIN_OK;
     rin_status status = rin_run_write_samples(trainer, &failure);
     *drawn = status == RIN_OK;
     if (status == RIN_ERR_CANCELLED) return rin_error_set(error, status, "stopped while drawing samples");
@@ -191,7 +187,8 @@ rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress, rin_er
     atomic_store(&trainer->cancelled, false);
     rin_status status = compute_step(trainer, error);
     if (status == RIN_OK) status = count_step(trainer, error);
-    if (status == RIN_OK && is_due(trainer->step, t->log_every, t->steps)) status = rin_run_add_metrics(trainer, error);
+    if (status == RIN_OK && rin_is_due(trainer->step, t->log_every, t->steps))
+        status = rin_run_add_metrics(trainer, error);
     if (status == RIN_OK) status = save_if_due(trainer, &saved, error);
     if (status == RIN_OK) status = draw_if_due(trainer, &drawn, error);
     if (progress) {

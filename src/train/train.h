@@ -49,6 +49,11 @@ static inline rin_log rin_trainer_log(const rin_trainer *trainer) {
     return (rin_log){trainer->listener.on_log, trainer->listener.user};
 }
 
+/* Whether what comes every so many steps (0: never), and after the last one, comes after this step. */
+static inline bool rin_is_due(int64_t step, int64_t every, int64_t last) {
+    return every && (step % every == 0 || step == last);
+}
+
 /* ---- folder.c: the files of a run ---- */
 
 /* "<run>/<name>" (rin_free). */
