@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Host backends: memory of the process, and runs in which every thread of a team calls every kernel. */
 #include <string.h>
-#include <unistd.h>
 
 #include "backend/backend.h"
 #include "backend/pool.h"
@@ -13,8 +12,7 @@ rin_status rin_host_open(rin_backend *backend, const rin_backend_options *option
     if (threads < 0 || threads > MOST_THREADS) {
         return rin_error_set(error, RIN_ERR_ARG, "threads = %d: 0 (all cores) to %d", threads, MOST_THREADS);
     }
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    backend->threads = threads ? threads : (int)RIN_MAX(1, RIN_MIN(cores, MOST_THREADS));
+    backend->threads = threads ? threads : rin_processor_count(MOST_THREADS);
     rin_pool *pool;
     rin_status status = rin_pool_create(backend->threads, &pool, error);
     backend->state = pool;

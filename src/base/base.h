@@ -56,6 +56,9 @@ void rin_free(void *memory);
 void *rin_alloc_aligned(size_t bytes, rin_error *error) RIN_CHECKED;
 void rin_free_aligned(void *memory);
 
+/* Processors that are running, from 1 to `most`. */
+int rin_processor_count(int most);
+
 /* Bytes of memory that this process may use: the machine's (4 GiB where it does not tell), or a lower limit of its
  * control groups, address space or data. */
 uint64_t rin_memory_total(void);

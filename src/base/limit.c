@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory this process may use: the machine's, its control groups' and its own limit, whichever is least. */
+/* The processors there are, and the memory this process may use: the machine's, its control groups' and its own limit,
+ * whichever is least. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -85,6 +86,11 @@ static uint64_t limit_of_process(int resource) {
     struct rlimit limit;
     if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
     return limit.rlim_cur;
+}
+
+int rin_processor_count(int most) {
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return (int)RIN_MIN(RIN_MAX(n, 1), most);
 }
 
 uint64_t rin_memory_total(void) {

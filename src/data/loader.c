@@ -172,7 +172,7 @@ rin_status rin_loader_create(const rin_dataset *dataset, const rin_loader_option
     if (!loader) return RIN_ERR_MEMORY;
     loader->dataset = dataset;
     loader->options = *options;
-    if (options->workers == 0) loader->options.workers = RIN_MAX(rin_processor_count() - 1, 1);
+    if (options->workers == 0) loader->options.workers = RIN_MAX(rin_processor_count(RIN_LOADER_MAX_WORKERS) - 1, 1);
     loader->n_elements = (size_t)options->height * (size_t)options->width * (size_t)options->channels;
     loader->claimed = loader->oldest = options->start_batch;
     status = make_locks(loader, error);

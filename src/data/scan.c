@@ -110,7 +110,7 @@ rin_status rin_dataset_scan(const rin_dataset *dataset, const rin_scan_options *
     if (!s.findings) return RIN_ERR_MEMORY;
     const rin_parallel work = {
         .n = n,
-        .threads = options->threads ? options->threads : rin_processor_count(),
+        .threads = options->threads ? options->threads : rin_processor_count(RIN_LOADER_MAX_WORKERS),
         .cancel = options->cancel,
         .progress = options->progress,
         .progress_user = options->progress_user,

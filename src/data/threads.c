@@ -9,11 +9,6 @@
 #include "base/fault.h"
 #include "data/threads.h"
 
-int rin_processor_count(void) {
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return (int)RIN_MIN(RIN_MAX(n, 1), RIN_LOADER_MAX_WORKERS);
-}
-
 rin_status rin_thread_start(pthread_t *thread, void *(*run)(void *), void *user, rin_error *error) {
     sigset_t all, before;
     sigfillset(&all);

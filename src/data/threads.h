@@ -7,8 +7,6 @@
 
 #include "data/data.h"
 
-int rin_processor_count(void);
-
 /* Starts a thread that no signal is delivered to. Errors: MEMORY. */
 rin_status rin_thread_start(pthread_t *thread, void *(*run)(void *), void *user, rin_error *error) RIN_CHECKED;
 

@@ -2,8 +2,7 @@
 /* What a training run allocates, part by part, and what to change where that is too much. */
 #include "train/needs.h"
 
-#include <unistd.h>
-
+#include "data/data.h"
 #include "exec/exec.h"
 #include "model/model.h"
 #include "train/step.h"
@@ -47,15 +46,12 @@ uint64_t rin_needs_total(const rin_needs *needs) {
 
 /* ---- measuring ---- */
 
-static int64_t processors(void) {
-    return RIN_MAX(1, (int64_t)sysconf(_SC_NPROCESSORS_ONLN));
-}
-
 /* The loader has a batch in the caller's hands, one waiting, and one in those of each worker. */
 static uint64_t bytes_of_batches(const rin_config *config) {
     const rin_config_model *m = &config->model;
     int64_t n = config->train.batch / config->train.accumulate;
-    int64_t workers = config->data.workers ? config->data.workers : RIN_MAX(processors() - 1, 1);
+    int64_t workers = config->data.workers ? config->data.workers
+                                           : RIN_MAX(rin_processor_count(RIN_LOADER_MAX_WORKERS) - 1, 1);
     rin_shape images = rin_model_video_shape(m, n);
     uint64_t batch = sizeof(float);
     for (int i = 0; i < images.rank; i++) batch = times(batch, (uint64_t)images.dim[i]);
@@ -66,13 +62,14 @@ static uint64_t bytes_of_batches(const rin_config *config) {
 
 rin_status rin_needs_measure_graph(const rin_config *config, const rin_graph *graph, const rin_plan *plan,
                                    rin_needs *needs, rin_error *error) {
+    enum { MOST_THREADS = 1024 };
     *needs = (rin_needs){0};
     rin_backend *backend;
     rin_status status = rin_backend_create("cpu", &(rin_backend_options){1}, &backend, error);
     if (status != RIN_OK) return status;
     /* Scratch depends on the number of threads, none of which has to be started for asking. */
     rin_backend asked = *backend;
-    asked.threads = (int)(config->train.threads ? config->train.threads : processors());
+    asked.threads = (int)(config->train.threads ? config->train.threads : rin_processor_count(MOST_THREADS));
     rin_weights *layout = NULL;
     rin_program_bytes bytes = {0};
     status = rin_weights_lay_out(graph, &asked, &layout, error);
