@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* webp: decoding with libwebp; of an animation the first frame. */
+#include <string.h>
+
 #include <webp/decode.h>
 #include <webp/demux.h>
 
@@ -27,41 +29,64 @@ static rin_status damaged(VP8StatusCode code, rin_error *error) {
     return rin_error_set(error, RIN_ERR_FORMAT, "damaged or cut (status %d of libwebp)", (int)code);
 }
 
-static rin_status decode_first_frame(const uint8_t *bytes, size_t n, rin_image *out, rin_error *error) {
-    WebPAnimDecoderOptions options;
-    WebPData data = {.bytes = bytes, .size = n};
-    if (!WebPAnimDecoderOptionsInit(&options)) return other_version(error);
-    WebPAnimDecoder *decoder = WebPAnimDecoderNew(&data, &options);
-    uint8_t *frame = NULL; /* RGBA, the decoder's */
-    int time;
-    rin_status status = RIN_OK;
-    if (!decoder || !WebPAnimDecoderGetNext(decoder, &frame, &time)) {
-        status = rin_error_set(error, RIN_ERR_FORMAT, "damaged or cut: the animation's first frame cannot be decoded");
-    } else {
-        rin_over_white(frame, (size_t)out->width * (size_t)out->height, 3, out->samples);
-    }
-    WebPAnimDecoderDelete(decoder);
-    return status;
-}
-
-static rin_status decode_still(const uint8_t *bytes, size_t n, bool has_alpha, rin_image *out, rin_error *error) {
+/* Decodes a still picture of width x height pixels: RGBA when has_alpha, else RGB. */
+static rin_status decode_pixels(const uint8_t *bytes, size_t n, int width, int height, bool has_alpha, uint8_t *pixels,
+                                rin_error *error) {
     WebPDecoderConfig config;
     if (!WebPInitDecoderConfig(&config)) return other_version(error);
-    size_t n_pixels = (size_t)out->width * (size_t)out->height;
     int channels = has_alpha ? 4 : 3;
-    uint8_t *pixels = has_alpha ? rin_calloc(n_pixels, 4, error) : out->samples;
-    if (!pixels) return RIN_ERR_MEMORY;
     config.output.colorspace = has_alpha ? MODE_RGBA : MODE_RGB;
     config.output.is_external_memory = 1;
     config.output.u.RGBA.rgba = pixels;
-    config.output.u.RGBA.stride = out->width * channels;
-    config.output.u.RGBA.size = n_pixels * (size_t)channels;
+    config.output.u.RGBA.stride = width * channels;
+    config.output.u.RGBA.size = (size_t)width * (size_t)height * (size_t)channels;
     VP8StatusCode code = WebPDecode(bytes, n, &config);
     WebPFreeDecBuffer(&config.output);
-    rin_status status = RIN_OK;
-    if (code != VP8_STATUS_OK) status = damaged(code, error);
-    else if (has_alpha) rin_over_white(pixels, n_pixels, 3, out->samples);
-    if (has_alpha) rin_free(pixels);
+    return code == VP8_STATUS_OK ? RIN_OK : damaged(code, error);
+}
+
+static rin_status decode_still(const uint8_t *bytes, size_t n, bool has_alpha, rin_image *out, rin_error *error) {
+    if (!has_alpha) return decode_pixels(bytes, n, out->width, out->height, false, out->samples, error);
+    size_t n_pixels = (size_t)out->width * (size_t)out->height;
+    uint8_t *pixels = rin_calloc(n_pixels, 4, error);
+    if (!pixels) return RIN_ERR_MEMORY;
+    rin_status status = decode_pixels(bytes, n, out->width, out->height, true, pixels, error);
+    if (status == RIN_OK) rin_over_white(pixels, n_pixels, 3, out->samples);
+    rin_free(pixels);
+    return status;
+}
+
+/* The first frame on a white canvas, of which it may be a part. libwebp's own decoder of animations would take memory
+ * for two more canvases. */
+static rin_status place_frame(const WebPIterator *frame, rin_image *out, rin_error *error) {
+    bool inside = frame->complete && frame->x_offset >= 0 && frame->y_offset >= 0 && frame->width >= 1 &&
+                  frame->height >= 1 && frame->width <= out->width - frame->x_offset &&
+                  frame->height <= out->height - frame->y_offset;
+    if (!inside) return rin_error_set(error, RIN_ERR_FORMAT, "damaged or cut: the animation's first frame");
+    size_t width = (size_t)frame->width, height = (size_t)frame->height, row = 3 * (size_t)out->width;
+    uint8_t *pixels = rin_calloc(width * height, 4, error);
+    if (!pixels) return RIN_ERR_MEMORY;
+    rin_status status = decode_pixels(frame->fragment.bytes, frame->fragment.size, frame->width, frame->height, true,
+                                      pixels, error);
+    memset(out->samples, 255, row * (size_t)out->height);
+    uint8_t *to = (uint8_t *)out->samples + (size_t)frame->y_offset * row + 3 * (size_t)frame->x_offset;
+    for (size_t y = 0; status == RIN_OK && y < height; y++)
+        rin_over_white(pixels + y * width * 4, width, 3, to + y * row);
+    rin_free(pixels);
+    return status;
+}
+
+static rin_status decode_first_frame(const uint8_t *bytes, size_t n, rin_image *out, rin_error *error) {
+    WebPDemuxer *demuxer = WebPDemux(&(WebPData){.bytes = bytes, .size = n});
+    WebPIterator frame;
+    rin_status status;
+    if (demuxer && WebPDemuxGetFrame(demuxer, 1, &frame)) {
+        status = place_frame(&frame, out, error);
+        WebPDemuxReleaseIterator(&frame);
+    } else {
+        status = rin_error_set(error, RIN_ERR_FORMAT, "damaged or cut: the animation has no first frame");
+    }
+    WebPDemuxDelete(demuxer);
     return status;
 }
 

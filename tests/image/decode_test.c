@@ -270,11 +270,31 @@ static void test_webp_animation_gives_first_frame(void **state) {
     for (int i = 0; i < N; i++) rgba[4 * i + 3] = 255;
     for (int i = 0; i < 3 * N; i++) wanted[i] = rgba[i / 3 * 4 + i % 3];
     encoded still = encode_webp(rgba, W, H);
-    encoded moving = extend_webp(&still, W, H, 3, 0);
+    encoded moving = extend_webp(&still, W, H, 3, 0, 0);
     expect_pixels(decode(moving), wanted, 3, 0);
-    moving = extend_webp(&still, W, H, 1, 0);
+    moving = extend_webp(&still, W, H, 1, 0, 0);
     moving.n -= still.n / 2;
     expect_refused(moving, "WebP: damaged or cut");
+    free(still.bytes);
+}
+
+/* A frame that covers a part of its canvas, itself half transparent: both lie on white. */
+static void test_webp_animation_lays_frame_on_white(void **state) {
+    (void)state;
+    enum { MARGIN = 4, WIDE = W + MARGIN, HIGH = H + MARGIN };
+    uint8_t rgba[4 * N], wanted[3 * WIDE * HIGH];
+    fill(rgba, 4);
+    for (int i = 0; i < N; i++) rgba[4 * i + 3] = (uint8_t)(i % 3 ? 255 - i : 255);
+    memset(wanted, 255, sizeof wanted);
+    for (int i = 0; i < N; i++) {
+        uint8_t *pixel = wanted + 3 * ((i / W + MARGIN) * WIDE + i % W + MARGIN);
+        for (int c = 0; c < 3; c++) pixel[c] = (uint8_t)over_white(rgba[4 * i + c], rgba[4 * i + 3]);
+    }
+    encoded still = encode_webp(rgba, W, H);
+    rin_image image = decode(extend_webp(&still, W, H, 1, MARGIN, 0));
+    expect_size(&image, WIDE, HIGH, 3, 1);
+    for (int i = 0; i < 3 * WIDE * HIGH; i++) assert_int_equal(((uint8_t *)image.samples)[i], wanted[i]);
+    rin_image_clear(&image);
     free(still.bytes);
 }
 
@@ -325,7 +345,7 @@ static void test_orientations(void **state) {
         png_options p = {.type = PNG_COLOR_TYPE_GRAY, .depth = 8, .orientation = orientation};
         expect_turned(decode(encode_png(grey, 3, 3, 2, p)), orientation, 0);
         encoded still = encode_webp(rgba, 3, 2);
-        expect_turned(decode(extend_webp(&still, 3, 2, 0, orientation)), orientation, 0);
+        expect_turned(decode(extend_webp(&still, 3, 2, 0, 0, orientation)), orientation, 0);
         free(still.bytes);
     }
     png_options nonsense = {.type = PNG_COLOR_TYPE_GRAY, .depth = 8, .orientation = 77};
@@ -414,6 +434,7 @@ int main(void) {
         cmocka_unit_test(test_png_cut_or_damaged),
         cmocka_unit_test(test_webp),
         cmocka_unit_test(test_webp_animation_gives_first_frame),
+        cmocka_unit_test(test_webp_animation_lays_frame_on_white),
         cmocka_unit_test(test_webp_cut),
         cmocka_unit_test(test_orientations),
         cmocka_unit_test(test_other_data),

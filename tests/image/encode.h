@@ -37,8 +37,8 @@ enum { EXIF_BYTES = 32 };
 
 /* A little-endian TIFF block with one tag, the orientation, after the "Exif" header. */
 static inline void make_exif(int orientation, uint8_t out[EXIF_BYTES]) {
-    static const uint8_t block[EXIF_BYTES] = {'E', 'x', 'i',  'f',  0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0,
-                                              0x12, 1, 3,  0,    1, 0, 0,   0,   0,  0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t block[EXIF_BYTES] = {'E',  'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0,
+                                              0x12, 1,   3,   0,   1, 0, 0,   0,   0,  0, 0, 0, 0, 0, 0, 0};
     memcpy(out, block, EXIF_BYTES);
     out[24] = (uint8_t)orientation;
 }
@@ -157,20 +157,22 @@ static inline void add_u24(encoded *to, int value) {
     encoded_add(to, bytes, 3);
 }
 
-/* An extended WebP file around a still one: an animation when n_frames > 0, with an EXIF orientation when > 0. */
-static inline encoded extend_webp(const encoded *still, int width, int height, int n_frames, int orientation) {
+/* An extended WebP file around a still one: an animation when n_frames > 0, on a canvas with an even margin on the left
+ * and above, with an EXIF orientation when > 0. */
+static inline encoded extend_webp(const encoded *still, int width, int height, int n_frames, int margin,
+                                  int orientation) {
     const encoded image = {still->bytes + 12, still->n - 12};
     encoded head = {0}, body = {0}, out = {0}, frame = {0}, anim = {0}, exif = {0};
     encoded_add_u32(&head, 0x10u | (n_frames ? 0x02u : 0) | (orientation ? 0x08u : 0));
-    add_u24(&head, width - 1);
-    add_u24(&head, height - 1);
+    add_u24(&head, margin + width - 1);
+    add_u24(&head, margin + height - 1);
     encoded_add(&body, "WEBP", 4);
     add_chunk(&body, "VP8X", &head);
     if (n_frames) {
         encoded_add(&anim, "\0\0\0\0\0\0", 6);
         add_chunk(&body, "ANIM", &anim);
-        add_u24(&frame, 0);
-        add_u24(&frame, 0);
+        add_u24(&frame, margin / 2);
+        add_u24(&frame, margin / 2);
         add_u24(&frame, width - 1);
         add_u24(&frame, height - 1);
         add_u24(&frame, 100);

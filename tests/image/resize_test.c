@@ -170,7 +170,9 @@ static void test_png_file_reads_back(void **state) {
         assert_int_equal(rin_image_decode(bytes, n, &back, NULL), RIN_OK);
         assert_int_equal(back.channels, channels);
         assert_memory_equal(back.samples, image.samples, (size_t)(13 * 6 * channels));
-        static const char remark[] = "tEXtseed\0" "7", international[] = "iTXtnote";
+        static const char remark[] = "tEXtseed\0"
+                                     "7",
+                          international[] = "iTXtnote";
         bool found = false, found_international = false;
         for (size_t i = 0; i + sizeof remark < n; i++) {
             found |= memcmp(bytes + i, remark, sizeof remark - 1) == 0;
@@ -194,12 +196,9 @@ static void test_png_file_reads_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference_pictures),
-        cmocka_unit_test(test_same_size_is_identity),
-        cmocka_unit_test(test_crop_has_the_targets_aspect),
-        cmocka_unit_test(test_channels),
-        cmocka_unit_test(test_weights_sum_to_one_and_clip),
-        cmocka_unit_test(test_wrong_targets),
+        cmocka_unit_test(test_reference_pictures),          cmocka_unit_test(test_same_size_is_identity),
+        cmocka_unit_test(test_crop_has_the_targets_aspect), cmocka_unit_test(test_channels),
+        cmocka_unit_test(test_weights_sum_to_one_and_clip), cmocka_unit_test(test_wrong_targets),
         cmocka_unit_test(test_png_file_reads_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
