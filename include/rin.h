@@ -33,7 +33,7 @@ typedef enum rin_status {
     RIN_ERR_SHAPE,       /* tensors whose shapes do not fit together */
     RIN_ERR_IO,          /* the operating system refused to read or write */
     RIN_ERR_FORMAT,      /* a file that is not what it should be */
-    RIN_ERR_MEMORY,      /* out of memory */
+    RIN_ERR_MEMORY,      /* out of memory, threads or open files */
     RIN_ERR_UNSUPPORTED, /* not available in this build or on this machine */
     RIN_ERR_DEVICE,      /* a device failed */
     RIN_ERR_NUMERIC,     /* a number that is not finite */
@@ -231,7 +231,7 @@ RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int 
 /*
  * Mean squared error of the predicted noise at each of n_times (1 to 10000) times in (0, 1], over at most `limit`
  * images (0: all) taken evenly over the classes: EMA weights, no dropout, self-conditioned by a first forward from zero
- * hiddens. losses [n_times], *n_images: how many were used.
+ * hiddens. losses [n_times], *n_images: how many were used; broken ones are reported and left out.
  */
 RIN_API rin_status rin_eval_loss(rin_model *model, const char *data, const double *times, int n_times, int64_t limit,
                                  uint64_t seed, rin_listener listener, double *losses, int64_t *n_images,

@@ -13,7 +13,9 @@
 #include "base/fault.h"
 
 rin_status rin_error_system(rin_error *error, const char *what, const char *path) {
-    return rin_error_set(error, RIN_ERR_IO, "cannot %s '%.300s': %s", what, path, strerror(errno));
+    bool exhausted = errno == ENOMEM || errno == EMFILE || errno == ENFILE;
+    return rin_error_set(error, exhausted ? RIN_ERR_MEMORY : RIN_ERR_IO, "cannot %s '%.300s': %s", what, path,
+                         strerror(errno));
 }
 
 /* ---- paths ---- */

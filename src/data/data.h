@@ -124,7 +124,8 @@ uint64_t rin_loader_default_cache(void);
  * Endless batches of images. Example number x = k * B + i, image i of batch k, is item permutation[x % n] of epoch
  * x / n. The permutation (Fisher-Yates) is a function of seed and epoch, the flip one of seed and x; so a batch is a
  * function of the data set, the seed and k alone, whatever the workers, the cache or the batch started from.
- * A broken image is replaced by the next good item after it, in the data set's order, cyclically.
+ * A broken image is replaced by the next good item after it, in the data set's order, cyclically. So is one that
+ * cannot be read, after two more tries; ten of those in a row are an error.
  */
 typedef struct rin_loader rin_loader;
 
@@ -138,8 +139,8 @@ typedef struct rin_batch {
 /*
  * Starts the workers, after filling the cache. The data set must outlive the loader.
  * Ownership: *out is freed by rin_loader_free, which accepts NULL.
- * Errors: ARG for an option out of range; FORMAT when no image can be decoded; with strict, those of a broken image;
- * MEMORY; CANCELLED.
+ * Errors: ARG for an option out of range; FORMAT when no image can be decoded, IO when none can be read; with strict,
+ * those of a broken image; MEMORY; CANCELLED.
  */
 rin_status rin_loader_create(const rin_dataset *dataset, const rin_loader_options *options, rin_loader **out,
                              rin_error *error) RIN_CHECKED;

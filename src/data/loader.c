@@ -175,14 +175,13 @@ rin_status rin_loader_create(const rin_dataset *dataset, const rin_loader_option
     if (options->workers == 0) loader->options.workers = RIN_MAX(rin_processor_count(RIN_LOADER_MAX_WORKERS) - 1, 1);
     loader->n_elements = (size_t)options->height * (size_t)options->width * (size_t)options->channels;
     loader->claimed = loader->oldest = options->start_batch;
+    size_t first_good;
     status = make_locks(loader, error);
     if (status == RIN_OK) status = rin_order_init(&loader->order, options->seed, rin_dataset_count(dataset), error);
     if (status == RIN_OK) status = make_slots(loader, error);
     if (status == RIN_OK) status = rin_store_create(dataset, &loader->options, &loader->store, error);
-    if (status == RIN_OK && rin_store_n_broken(loader->store) == rin_dataset_count(dataset)) {
-        status = rin_error_set(error, RIN_ERR_FORMAT, "none of the data set's %zu images can be decoded",
-                               rin_dataset_count(dataset));
-    }
+    /* Whether there is anything to hand out is known before the caller builds on it. */
+    if (status == RIN_OK) status = rin_store_load(loader->store, 0, loader->slots[0].images, &first_good, error);
     if (status == RIN_OK) status = start_workers(loader, error);
     if (status == RIN_OK) *out = loader;
     else rin_loader_free(loader);

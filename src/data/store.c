@@ -2,6 +2,7 @@
 /* store: the items at one size, kept in memory or decoded when asked for; broken ones are replaced. */
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "data/store.h"
 #include "data/threads.h"
@@ -10,7 +11,7 @@
 typedef struct entry {
     void *pixels; /* uint8_t or float, (height, width, channels); NULL: not cached */
     bool is_bytes;
-    atomic_bool broken;
+    atomic_bool broken, named; /* never to be decoded again; named in a warning */
 } entry;
 
 struct rin_store {
@@ -22,15 +23,18 @@ struct rin_store {
     atomic_ullong cached_bytes;
 };
 
-/* Failures that are the item's own, not the machine's. */
+/* Failures that are the item's own and stay. What cannot be read (IO) may be readable later. */
 static bool means_broken(rin_status status) {
-    return status == RIN_ERR_FORMAT || status == RIN_ERR_IO || status == RIN_ERR_UNSUPPORTED;
+    return status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED;
 }
 
-static void mark_broken(rin_store *store, size_t index, const char *reason) {
-    if (atomic_exchange(&store->entries[index].broken, true)) return;
-    atomic_fetch_add(&store->n_broken, 1);
-    rin_log_write(store->options.log, RIN_LOG_WARNING, "broken image, replaced by the next one: %s", reason);
+static void report_replaced(rin_store *store, size_t index, rin_status status, const char *reason) {
+    entry *e = &store->entries[index];
+    bool broken = means_broken(status);
+    if (broken && !atomic_exchange(&e->broken, true)) atomic_fetch_add(&store->n_broken, 1);
+    if (atomic_exchange(&e->named, true)) return;
+    rin_log_write(store->options.log, RIN_LOG_WARNING, "%s image, replaced by the next one: %s",
+                  broken ? "broken" : "unreadable", reason);
 }
 
 /* Decodes and fits; *exact: every number is a whole multiple of 1/255. */
@@ -72,8 +76,9 @@ static rin_status cache_item(void *user, size_t index, rin_error *error) {
     rin_status status = decode(store, index, pixels, &exact, error);
     if (status == RIN_OK) {
         status = keep(store, index, pixels, exact, error);
-    } else if (means_broken(status) && !store->options.strict) {
-        mark_broken(store, index, error->text);
+    } else if (!store->options.strict && (means_broken(status) || status == RIN_ERR_IO)) {
+        /* What cannot be read is not kept, and read when its turn comes. */
+        if (status != RIN_ERR_IO) report_replaced(store, index, status, error->text);
         status = RIN_OK;
     }
     rin_free(pixels);
@@ -147,20 +152,38 @@ static rin_status load_one(const rin_store *store, size_t index, float *out, rin
     return RIN_OK;
 }
 
+/* A disk or network that fails for a moment shall not change what is trained on. */
+static rin_status load_patiently(const rin_store *store, size_t index, float *out, rin_error *error) {
+    enum { MORE_TRIES = 2, NANOSECONDS = 100000000 };
+    const atomic_bool *cancel = store->options.cancel;
+    rin_status status = load_one(store, index, out, error);
+    for (int i = 0; i < MORE_TRIES && status == RIN_ERR_IO && !(cancel && atomic_load(cancel)); i++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = NANOSECONDS}, NULL);
+        status = load_one(store, index, out, error);
+    }
+    return status;
+}
+
 rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *used, rin_error *error) {
-    for (size_t tried = 0; tried < store->n; tried++) {
+    enum { MOST_UNREADABLE = 10 };
+    rin_error reason = {0};
+    int n_unreadable = 0;
+    for (size_t tried = 0; tried < store->n && n_unreadable < MOST_UNREADABLE; tried++) {
         *used = (index + tried) % store->n;
         if (atomic_load(&store->entries[*used].broken)) continue;
-        rin_error reason = {0};
-        rin_status status = load_one(store, *used, out, &reason);
+        rin_status status = load_patiently(store, *used, out, &reason);
         if (status == RIN_OK) return RIN_OK;
-        if (!means_broken(status) || store->options.strict) {
+        if (store->options.strict || (!means_broken(status) && status != RIN_ERR_IO)) {
             if (error) *error = reason;
             return status;
         }
-        mark_broken(store, *used, reason.text);
+        if (status == RIN_ERR_IO) n_unreadable++;
+        report_replaced(store, *used, status, reason.text);
     }
-    return rin_error_set(error, RIN_ERR_FORMAT, "none of the data set's %zu images can be decoded", store->n);
+    if (!n_unreadable)
+        return rin_error_set(error, RIN_ERR_FORMAT, "none of the data set's %zu images can be decoded", store->n);
+    if (error) *error = reason;
+    return rin_error_prefix(error, RIN_ERR_IO, "%d images in a row cannot be read; the last", n_unreadable);
 }
 
 size_t rin_store_n_cached(const rin_store *store) {

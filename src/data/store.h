@@ -19,7 +19,9 @@ void rin_store_free(rin_store *store);
 
 /*
  * Item index or, when that is broken, the next good one; *used says which. Shapes: out (height, width, channels).
- * Errors: with strict those of a broken item; FORMAT when no item is good; MEMORY. Threads: safe.
+ * One that cannot be read is tried again, for a fifth of a second, and then replaced for this time only.
+ * Errors: with strict those of a broken item; FORMAT when no item is good; IO when ten in a row cannot be read; MEMORY.
+ * Threads: safe.
  */
 rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *used, rin_error *error) RIN_CHECKED;
 

@@ -21,7 +21,7 @@ typedef struct evaluation {
     int64_t n;
     float *images, *one_hot, *times; /* of a batch */
     int64_t per_image, classes;
-    int64_t done, total;
+    int64_t done, n_times;
     double started;
 } evaluation;
 
@@ -88,18 +88,35 @@ static rin_status create_program(evaluation *e, int64_t batch, rin_error *error)
     return status == RIN_OK ? rin_program_create(graph, e->model->weights, &bound, &e->program, error) : status;
 }
 
-static rin_status load_batch(evaluation *e, int64_t first, int64_t n, rin_error *error) {
+/* Loads the images from item `first` of the list on, BATCH of them at most; broken ones leave the list. */
+static rin_status load_images(evaluation *e, int64_t first, int64_t *n, rin_error *error) {
     const rin_config_model *m = &e->config.model;
+    rin_log log = {e->listener.on_log, e->listener.user};
     memset(e->one_hot, 0, (size_t)(BATCH * e->classes) * sizeof *e->one_hot);
-    rin_status status = RIN_OK;
-    for (int64_t i = 0; i < n && status == RIN_OK; i++) {
-        size_t item = e->items[first + i];
-        int32_t label = rin_dataset_item_label(e->dataset, item);
-        if (label >= 0 && e->classes) e->one_hot[i * e->classes + label] = 1;
-        status = rin_dataset_load(e->dataset, item, (int)m->image_height, (int)m->image_width, (int)m->image_channels,
-                                  e->images + i * e->per_image, error);
+    for (*n = 0; *n < BATCH && first + *n < e->n;) {
+        rin_error reason = {0};
+        size_t *item = &e->items[first + *n];
+        rin_status status = rin_dataset_load(e->dataset, *item, (int)m->image_height, (int)m->image_width,
+                                             (int)m->image_channels, e->images + *n * e->per_image, &reason);
+        if (status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED) {
+            rin_log_write(log, RIN_LOG_WARNING, "broken image, left out: %s", reason.text);
+            e->n--;
+            memmove(item, item + 1, (size_t)(e->n - first - *n) * sizeof *item);
+            continue;
+        }
+        if (status != RIN_OK) {
+            if (error) *error = reason;
+            return status;
+        }
+        int32_t label = rin_dataset_item_label(e->dataset, *item);
+        if (label >= 0 && e->classes) e->one_hot[*n * e->classes + label] = 1;
+        ++*n;
     }
-    if (status == RIN_OK) status = rin_program_write(e->program, "images", e->images, n * e->per_image, error);
+    return RIN_OK;
+}
+
+static rin_status write_batch(evaluation *e, int64_t n, rin_error *error) {
+    rin_status status = rin_program_write(e->program, "images", e->images, n * e->per_image, error);
     if (status == RIN_OK && e->classes)
         status = rin_program_write(e->program, "labels", e->one_hot, n * e->classes, error);
     return status;
@@ -118,16 +135,17 @@ static rin_status run_batch(evaluation *e, int64_t first, int64_t n, uint64_t se
         status = rin_error_set(error, RIN_ERR_NUMERIC, "the loss at time %g is %g", time, (double)loss);
     *sum += (double)loss * (double)n;
     e->done += n;
+    int64_t total = e->n * e->n_times;
     double seconds = rin_clock_seconds() - e->started;
     rin_progress progress = {.doing = "evaluate",
                              .done = e->done,
-                             .total = e->total,
+                             .total = total,
                              .seconds = seconds,
-                             .eta = seconds / (double)e->done * (double)(e->total - e->done),
+                             .eta = seconds / (double)e->done * (double)(total - e->done),
                              .images_per_second = (double)e->done / RIN_MAX(seconds, 1e-9)};
     if (status == RIN_OK && e->listener.on_progress && !e->listener.on_progress(e->listener.user, &progress)) {
         return rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %lld of %lld images", (long long)e->done,
-                             (long long)e->total);
+                             (long long)total);
     }
     return status;
 }
@@ -136,14 +154,17 @@ static rin_status run(evaluation *e, const double *times, int n_times, uint64_t 
                       rin_error *error) {
     rin_status status = RIN_OK;
     int64_t bound = 0;
-    for (int64_t first = 0; first < e->n && status == RIN_OK; first += BATCH) {
-        int64_t n = RIN_MIN((int64_t)BATCH, e->n - first);
+    for (int64_t first = 0, n; first < e->n && status == RIN_OK; first += BATCH) {
+        status = load_images(e, first, &n, error);
+        if (status != RIN_OK || !n) break;
         if (n != bound) status = create_program(e, n, error);
         bound = n;
-        if (status == RIN_OK) status = load_batch(e, first, n, error);
+        if (status == RIN_OK) status = write_batch(e, n, error);
         for (int t = 0; t < n_times && status == RIN_OK; t++)
             status = run_batch(e, first, n, seed, times[t], &losses[t], error);
     }
+    if (status == RIN_OK && !e->n)
+        return rin_error_set(error, RIN_ERR_FORMAT, "none of the chosen images can be decoded");
     for (int t = 0; t < n_times; t++) losses[t] /= (double)RIN_MAX(e->n, 1);
     return status;
 }
@@ -177,7 +198,7 @@ rin_status rin_eval_loss(rin_model *model, const char *data, const double *times
     evaluation e = {
         .model = model, .config = *rin_model_config(model), .listener = listener, .started = rin_clock_seconds()};
     status = prepare(&e, data, limit, error);
-    e.total = e.n * n_times;
+    e.n_times = n_times;
     if (status == RIN_OK) status = run(&e, times, n_times, seed, losses, error);
     if (n_images && status == RIN_OK) *n_images = e.n;
     rin_program_free(e.program);

@@ -271,14 +271,75 @@ static void test_nothing_left(void **state) {
     corpus_add(&c, "b.jpg", "broken", 6);
     rin_dataset *dataset = open_logged(&c, "", NULL);
     rin_loader_options o = usual(3);
+    rin_loader *loader;
+    for (int cached = 0; cached < 2; cached++) {
+        rin_error error = {0};
+        o.cache_bytes = (uint64_t)cached << 20;
+        assert_int_equal(rin_loader_create(dataset, &o, &loader, &error), RIN_ERR_FORMAT);
+        assert_non_null(strstr(error.text, "none of the data set's 2 images"));
+        assert_null(loader);
+    }
+    rin_dataset_close(dataset);
+    corpus_remove(&c);
+}
+
+/* ---- images that cannot be read for a while ---- */
+
+/* Moves image i of a corpus out of the way, or back. */
+static void hide(const corpus *c, int i, bool hidden) {
+    char seen[128], away[160];
+    snprintf(seen, sizeof seen, "%s/%03d.png", c->root, i);
+    snprintf(away, sizeof away, "%s.away", seen);
+    assert_int_equal(rename(hidden ? seen : away, hidden ? away : seen), 0);
+}
+
+static void test_unreadable_image_comes_back(void **state) {
+    (void)state;
+    corpus c = corpus_make();
+    corpus_add_many(&c, SIDE, 4);
+    rin_dataset *dataset = open_logged(&c, "", NULL);
+    remarks r = {0};
+    rin_loader_options o = usual(4);
+    o.log = (rin_log){remarks_add, &r};
+    hide(&c, 2, true);
     rin_loader *loader = make(dataset, o);
-    rin_batch batch;
-    rin_error error = {0};
-    assert_int_equal(rin_loader_next(loader, &batch, &error), RIN_ERR_FORMAT);
-    assert_non_null(strstr(error.text, "none of the data set's 2 images"));
+    static const int without[4] = {1, 1, 0, 2}, with[4] = {1, 1, 1, 1};
+    for (int k = 0, back = 0; k < 8; k++) {
+        rin_batch batch = next(loader);
+        int seen[4] = {0};
+        for (int i = 0; i < 4; i++) seen[batch.items[i]]++;
+        back |= seen[2]; /* once it is back it stays */
+        assert_memory_equal(seen, back ? with : without, sizeof seen);
+        if (k == 1) hide(&c, 2, false);
+        if (k < 2) assert_false(back);
+        if (k == 7) assert_true(back);
+    }
+    assert_int_equal(rin_loader_n_broken(loader), 0);
     rin_loader_free(loader);
-    o.cache_bytes = 1 << 20;
-    assert_int_equal(rin_loader_create(dataset, &o, &loader, &error), RIN_ERR_FORMAT);
+    assert_int_equal(r.n_warnings, 1);
+    assert_non_null(strstr(r.text, "unreadable image, replaced by the next one: '002.png'"));
+    rin_dataset_close(dataset);
+    corpus_remove(&c);
+}
+
+static void test_a_source_that_is_gone(void **state) {
+    (void)state;
+    corpus c = corpus_make();
+    corpus_add_many(&c, SIDE, 12);
+    rin_dataset *dataset = open_logged(&c, "", NULL);
+    rin_loader *loader = make(dataset, usual(12));
+    rin_batch batch = next(loader);
+    rin_error error = {0};
+    for (int i = 0; i < 12; i++) hide(&c, i, true);
+    rin_status status = RIN_OK;
+    for (int k = 0; k < 4 && status == RIN_OK; k++) status = rin_loader_next(loader, &batch, &error);
+    assert_int_equal(status, RIN_ERR_IO);
+    assert_non_null(strstr(error.text, "10 images in a row cannot be read; the last: '0"));
+    rin_loader_free(loader);
+    const rin_loader_options again = usual(2);
+    assert_int_equal(rin_loader_create(dataset, &again, &loader, &error), RIN_ERR_IO);
+    assert_null(loader);
+    for (int i = 0; i < 12; i++) hide(&c, i, false);
     rin_dataset_close(dataset);
     corpus_remove(&c);
 }
@@ -354,6 +415,8 @@ int main(void) {
         cmocka_unit_test(test_cache_bound),
         cmocka_unit_test(test_broken_images_are_replaced),
         cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_unreadable_image_comes_back),
+        cmocka_unit_test(test_a_source_that_is_gone),
         cmocka_unit_test(test_nothing_left),
         cmocka_unit_test(test_cancel_and_early_free),
         cmocka_unit_test(test_wrong_options),

@@ -120,6 +120,8 @@ static rin_status run_armed(const scenario *s, const sweep *how, uint64_t n, uin
 
 /* JSON's parser does not tell text that is no JSON from memory that ran out. */
 static bool fits(const sweep *how, rin_status status) {
+    if (how->kinds == RIN_FAULT_OPEN)
+        return status == RIN_ERR_MEMORY; /* of files that may be open, there are no more */
     if (how->kinds != RIN_FAULT_ALLOC) return status == RIN_ERR_IO;
     return status == RIN_ERR_MEMORY || (status == RIN_ERR_FORMAT && json_failed);
 }

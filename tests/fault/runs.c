@@ -44,6 +44,12 @@ void fault_assert_no_temporaries(const char *path) {
 
 void fault_prepare_train(fault_lab *l) {
     if (rin_path_exists(l->lab.run)) remove_tree(l->lab.run);
+    l->data = l->lab.data;
+}
+
+void fault_prepare_train_pictures(fault_lab *l) {
+    fault_prepare_train(l);
+    l->data = l->pictures;
 }
 
 void fault_prepare_resume(fault_lab *l) {
@@ -62,7 +68,7 @@ static rin_status run_to_the_end(rin_status status, rin_trainer *trainer, rin_er
 rin_status fault_run_train(fault_lab *l, rin_error *error) {
     rin_trainer *trainer = (rin_trainer *)l; /* not NULL */
     rin_listener listener = run_lab_listener(&l->lab);
-    rin_status status = rin_trainer_create(l->config, l->lab.data, l->lab.run, listener, &trainer, error);
+    rin_status status = rin_trainer_create(l->config, l->data, l->lab.run, listener, &trainer, error);
     return run_to_the_end(status, trainer, error);
 }
 
@@ -90,5 +96,5 @@ void fault_verify_run(fault_lab *l, rin_status before) {
     bool begun = rin_path_exists(path);
     if (before == RIN_OK) assert_true(begun);
     else assert_ok(begun ? fault_run_resume(l, &error) : fault_run_train(l, &error), &error);
-    run_assert_same(l->whole, l->lab.run);
+    run_assert_same(l->data == l->pictures ? l->whole_pictures : l->whole, l->lab.run);
 }

@@ -11,12 +11,15 @@ enum { FAULT_TEXT = 32768 };
 
 /* What the scenarios work on, made once without failures. */
 typedef struct fault_lab {
-    run_lab lab;           /* lab.run is what train and resume make; its log is that of the scenario */
-    corpus files;          /* pictures/: a folder of two PNG files; pictures.tar; options.ini */
-    rin_config *config;    /* of a run */
-    char whole[96];        /* a run that was left alone */
-    char half[96];         /* the same, stopped half way */
-    char text[FAULT_TEXT]; /* what the scenario made, where that is text */
+    run_lab lab;             /* lab.run is what train and resume make; its log is that of the scenario */
+    corpus files;            /* pictures/: a folder of two PNG files; pictures.tar; options.ini */
+    rin_config *config;      /* of a run */
+    const char *data;        /* what train and resume train on: lab.data or pictures */
+    char pictures[64];       /* pictures/ */
+    char whole[96];          /* a run that was left alone */
+    char whole_pictures[96]; /* the same, on pictures */
+    char half[96];           /* the same, stopped half way */
+    char text[FAULT_TEXT];   /* what the scenario made, where that is text */
     char expected[FAULT_TEXT];
 } fault_lab;
 
@@ -34,12 +37,13 @@ typedef struct scenario {
     int runs_a_second; /* about, with sanitizers: the slow ones are swept in larger strides */
 } scenario;
 
-enum { N_SCENARIOS = 14 };
+enum { N_SCENARIOS = 15 };
 extern const scenario scenarios[N_SCENARIOS];
 
 /* ---- runs.c ---- */
 
 void fault_prepare_train(fault_lab *l);
+void fault_prepare_train_pictures(fault_lab *l);
 rin_status fault_run_train(fault_lab *l, rin_error *error);
 void fault_prepare_resume(fault_lab *l);
 rin_status fault_run_resume(fault_lab *l, rin_error *error);
