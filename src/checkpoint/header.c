@@ -68,6 +68,14 @@ bool rin_text_is_utf8(const char *text) {
     return true;
 }
 
+void rin_text_make_utf8(char *text) {
+    while (*text) {
+        size_t n = utf8_length((const unsigned char *)text);
+        if (!n) *text = '?';
+        text += n ? n : 1;
+    }
+}
+
 /* Sticky: after the first fault every function returns at once. */
 typedef struct parser {
     char *at;

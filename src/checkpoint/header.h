@@ -30,5 +30,7 @@ bool rin_stored_size(rin_stored_type type, int rank, const int64_t *shape, uint6
 
 /* Whether the text is UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool rin_text_is_utf8(const char *text);
+/* Replaces every byte that is not part of a UTF-8 character by a question mark. */
+void rin_text_make_utf8(char *text);
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/header.h"
+
 /* ---- descriptions ---- */
 
 void rin_description_clear(rin_description *description) {
@@ -24,6 +26,7 @@ rin_status rin_description_copy_classes(rin_description *description, const char
     for (; description->n_classes < n; description->n_classes++) {
         char *name = rin_strdup(classes[description->n_classes], error);
         if (!name) return RIN_ERR_MEMORY;
+        rin_text_make_utf8(name);
         description->classes[description->n_classes] = name;
     }
     return RIN_OK;

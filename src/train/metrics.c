@@ -7,17 +7,17 @@
 
 #include "train/train.h"
 
-static const char file_name[] = "metrics.jsonl";
+static const char file_name[] = "metrics.jsonl", line_begins[] = "{\"step\": ";
 
 /* ---- the file ---- */
 
-/* Bytes of the lines that belong to steps up to `step`. */
+/* Bytes of the lines before the first of a step beyond `step`, or without an end. Lines that are not ours are kept. */
 static size_t lines_until(const char *text, size_t n, int64_t step) {
     size_t kept = 0;
     while (kept < n) {
         const char *line = text + kept, *end = memchr(line, '\n', n - kept);
-        long long at;
-        if (!end || sscanf(line, "{\"step\": %lld", &at) != 1 || at > step) break;
+        bool ours = strncmp(line, line_begins, sizeof line_begins - 1) == 0;
+        if (!end || (ours && strtoll(line + sizeof line_begins - 1, NULL, 10) > step)) break;
         kept = (size_t)(end - text) + 1;
     }
     return kept;
@@ -123,7 +123,7 @@ rin_status rin_run_add_metrics(rin_trainer *trainer, rin_error *error) {
     double images = (double)((trainer->step - trainer->started_at) * trainer->config.train.batch);
     rin_text *text = &trainer->metrics;
     size_t before = text->length;
-    rin_text_add(text, "{\"step\": %lld, ", (long long)trainer->step);
+    rin_text_add(text, "%s%lld, ", line_begins, (long long)trainer->step);
     add_number(text, "loss", trainer->loss_count ? trainer->loss_sum / (double)trainer->loss_count : NAN);
     add_number(text, "grad_norm", trainer->grad_norm);
     add_percentiles(trainer);
@@ -143,7 +143,7 @@ rin_status rin_run_add_metrics(rin_trainer *trainer, rin_error *error) {
 rin_status rin_run_add_bad_step(rin_trainer *trainer, double loss, double norm, rin_error *error) {
     rin_text *text = &trainer->metrics;
     size_t before = text->length;
-    rin_text_add(text, "{\"step\": %lld, \"not_applied\": true, ", (long long)trainer->step);
+    rin_text_add(text, "%s%lld, \"not_applied\": true, ", line_begins, (long long)trainer->step);
     rin_text_add(text, "\"loss\": \"%g\", \"grad_norm\": \"%g\", \"files\": [", loss, norm);
     for (int64_t i = 0; i < trainer->n_items && !text->failed; i++) {
         cJSON *name = cJSON_CreateString(rin_dataset_item_name(trainer->dataset, trainer->items[i]));

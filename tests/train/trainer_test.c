@@ -123,6 +123,34 @@ static void test_left_overs_of_a_start_that_failed(void **state) {
     run_lab_free(&lab);
 }
 
+/* A folder's name may hold any byte; a checkpoint, which is written much later, only UTF-8. */
+static void test_class_folders_of_any_name(void **state) {
+    (void)state;
+    static const char *const folders[] = {"caf\xc3\xa9", "\xff\xfe", "a\"b\\c\n"};
+    static const char *const names[] = {"??", "a\"b\\c\n", "caf\xc3\xa9"}; /* in the order of their bytes */
+    static const int order[] = {2, 0, 1};
+    run_lab lab;
+    rin_error error = {0};
+    rin_model *model;
+    uint8_t pixels[8 * 8 * 3] = {0};
+    run_lab_create(&lab);
+    assert_int_equal(mkdir(run_lab_path(&lab, "data"), 0777), 0);
+    for (size_t i = 0; i < RIN_COUNT(folders); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "data/%s", folders[i]);
+        assert_int_equal(mkdir(run_lab_path(&lab, name), 0777), 0);
+        snprintf(name, sizeof name, "data/%s/1.png", folders[i]);
+        assert_ok(rin_image_write_png(run_lab_path(&lab, name), pixels, 8, 8, 3, NULL, 0, &error), &error);
+    }
+    snprintf(lab.data, sizeof lab.data, "%s/data", lab.folder);
+    run_train(&lab, lab.run, "");
+    finish(resume(&lab, lab.run, 8));
+    assert_ok(rin_model_open(lab.run, NULL, 1, &model, &error), &error);
+    for (size_t i = 0; i < RIN_COUNT(names); i++) assert_int_equal(rin_model_find_class(model, names[i]), order[i]);
+    rin_model_free(model);
+    run_lab_free(&lab);
+}
+
 /* ---- checkpoints ---- */
 
 static void test_the_newest_checkpoints_are_kept(void **state) {
@@ -183,6 +211,27 @@ static void test_a_damaged_checkpoint_falls_back(void **state) {
         finish(trainer);
         run_assert_same(run_lab_path(&lab, "whole"), run);
     }
+    run_lab_free(&lab);
+}
+
+/* Of metrics.jsonl only what lies beyond the checkpoint is dropped, whatever else somebody wrote into it. */
+static void test_lines_of_others_stay_in_the_metrics(void **state) {
+    (void)state;
+    run_lab lab;
+    size_t n;
+    run_lab_create(&lab);
+    run_train(&lab, lab.run, "");
+    char *before = run_read(run_lab_path(&lab, "run/metrics.jsonl"), &n);
+    char *lines = test_malloc(n + 256);
+    snprintf(lines, n + 256, "\nlooks good so far\n%s{\"step\": 7, \"loss\": 1}\n{\"step\": 2", before);
+    put(run_lab_path(&lab, "run/metrics.jsonl"), lines);
+    rin_trainer_free(resume(&lab, lab.run, 8));
+    char *after = run_read(run_lab_path(&lab, "run/metrics.jsonl"), &n);
+    snprintf(lines, n + 256, "\nlooks good so far\n%s", before);
+    assert_string_equal(after, lines);
+    test_free(before);
+    test_free(lines);
+    test_free(after);
     run_lab_free(&lab);
 }
 
@@ -296,8 +345,10 @@ int main(void) {
         cmocka_unit_test(test_a_second_trainer_is_refused),
         cmocka_unit_test(test_the_lock_of_a_killed_process_is_taken_over),
         cmocka_unit_test(test_left_overs_of_a_start_that_failed),
+        cmocka_unit_test(test_class_folders_of_any_name),
         cmocka_unit_test(test_the_newest_checkpoints_are_kept),
         cmocka_unit_test(test_a_damaged_checkpoint_falls_back),
+        cmocka_unit_test(test_lines_of_others_stay_in_the_metrics),
         cmocka_unit_test(test_no_checkpoint_can_be_read),
         cmocka_unit_test(test_saving_is_tried_again),
         cmocka_unit_test(test_a_picture_that_is_missing_is_drawn_later),
