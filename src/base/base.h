@@ -99,6 +99,8 @@ bool rin_path_is_dir(const char *path);
 char *rin_path_join(const char *left, const char *right, rin_error *error);
 /* The path of something that exists, from the root and without links (rin_free). */
 rin_status rin_path_absolute(const char *path, char **out, rin_error *error) RIN_CHECKED;
+/* Bytes that may still be written beside a path; false when the system does not tell. */
+bool rin_path_room(const char *path, uint64_t *bytes);
 /* Creates a folder and its parents; existing ones are fine. */
 rin_status rin_dir_create(const char *path, rin_error *error) RIN_CHECKED;
 

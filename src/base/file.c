@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,6 +47,14 @@ rin_status rin_path_absolute(const char *path, char **out, rin_error *error) {
     *out = rin_strdup(real, error);
     free(real);
     return *out ? RIN_OK : RIN_ERR_MEMORY;
+}
+
+bool rin_path_room(const char *path, uint64_t *bytes) {
+    struct statvfs info;
+    if (statvfs(path, &info) != 0 || !info.f_frsize) return false;
+    bool many = info.f_bavail > UINT64_MAX / info.f_frsize;
+    *bytes = many ? UINT64_MAX : (uint64_t)info.f_bavail * info.f_frsize;
+    return true;
 }
 
 /* ---- folders ---- */

@@ -26,6 +26,10 @@ static rin_status measure(const rin_config *config, measured *m, rin_graph **gra
     return status;
 }
 
+static uint64_t disk_bytes(const rin_config *config, const measured *m) {
+    return rin_needs_disk(m->needs.parameters, config->train.keep + 1);
+}
+
 static void print_lines(const rin_config *config, const measured *m, rin_text *text) {
     const double mib = 1 << 20;
     rin_text_add(text, "parameters        %15lld\n", (long long)m->needs.parameters);
@@ -38,6 +42,8 @@ static void print_lines(const rin_config *config, const measured *m, rin_text *t
         rin_text_add(text, "%-18s%15.1f MiB\n", rin_need_name((rin_need)i), (double)m->needs.bytes[i] / mib);
     }
     rin_text_add(text, "together          %15.1f MiB\n", (double)rin_needs_total(&m->needs) / mib);
+    rin_text_add(text, "disk              %15.1f MiB, for %lld checkpoints and the next\n",
+                 (double)disk_bytes(config, m) / mib, (long long)config->train.keep);
 }
 
 static void print_json(const rin_config *config, const measured *m, rin_text *text) {
@@ -49,8 +55,9 @@ static void print_json(const rin_config *config, const measured *m, rin_text *te
         rin_text_add(text, "%s\"%s\": %llu", i ? ", " : "", rin_need_key((rin_need)i),
                      (unsigned long long)m->needs.bytes[i]);
     }
-    rin_text_add(text, "}, \"bytes_total\": %llu, \"bytes_available\": %llu, \"fits\": %s}", (unsigned long long)total,
-                 (unsigned long long)m->memory, total <= m->memory ? "true" : "false");
+    rin_text_add(text, "}, \"bytes_total\": %llu, \"bytes_available\": %llu, \"fits\": %s, \"bytes_disk\": %llu}",
+                 (unsigned long long)total, (unsigned long long)m->memory, total <= m->memory ? "true" : "false",
+                 (unsigned long long)disk_bytes(config, m));
 }
 
 rin_status rin_plan_describe(const rin_config *config, bool json, bool list, uint64_t memory, char **text,

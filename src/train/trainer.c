@@ -140,6 +140,16 @@ static rin_status new_trainer(const char *run, rin_listener listener, rin_traine
     return trainer->run ? rin_run_reserve_metrics(trainer, error) : RIN_ERR_MEMORY;
 }
 
+/* Better known now than after hours of training. states: that will be written before one is removed. */
+static void warn_of_little_room(const rin_trainer *trainer, int64_t states) {
+    uint64_t room, needed = rin_needs_disk(trainer->weights->parameters, states);
+    if (!rin_path_room(trainer->run, &room) || room >= needed) return;
+    rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
+                  "the disk of '%s' has %.3f GiB left, checkpoints need %.3f GiB%s", trainer->run,
+                  (double)room * 0x1p-30, (double)needed * 0x1p-30,
+                  trainer->config.train.keep > 1 ? "; train.keep = 1 needs least" : "");
+}
+
 static rin_status finish_opening(rin_trainer *trainer, rin_trainer **out, rin_status status) {
     if (status == RIN_OK) {
         trainer->description.config = trainer->config;
@@ -176,6 +186,7 @@ rin_status rin_trainer_create(const rin_config *config, const char *data, const 
     if (status == RIN_OK) status = rin_weights_init(trainer->weights, (uint64_t)trainer->config.train.seed, error);
     if (status == RIN_OK) status = open_loader(trainer, error);
     if (status == RIN_OK) status = rin_run_create_folder(trainer, error);
+    if (status == RIN_OK) warn_of_little_room(trainer, trainer->config.train.keep + 1);
     return finish_opening(trainer, out, status);
 }
 
@@ -230,6 +241,7 @@ rin_status rin_trainer_resume(const char *run, int64_t steps, rin_listener liste
         status = open_same_data(trainer, n_items, error);
         if (status == RIN_OK) status = open_loader(trainer, error);
         if (status == RIN_OK) status = rin_run_trim_metrics(trainer, error);
+        if (status == RIN_OK) warn_of_little_room(trainer, 1);
     }
     return finish_opening(trainer, out, status);
 }

@@ -62,6 +62,7 @@ the_same_as_whole() {
 }
 
 expect 0 "6 steps done" train "$work/whole"
+if grep -q "checkpoints need" "$work/stderr"; then fail "a warning of little room where there is enough"; fi
 model=$(kib "$work/whole/model.safetensors")
 state=$(kib "$work/whole/state.safetensors")
 [ $((2 * model + 2 * state + 40)) -lt 1024 ] || fail "a checkpoint of $model + $state KiB is too large for this test"
@@ -69,6 +70,7 @@ state=$(kib "$work/whole/state.safetensors")
 # Room for one checkpoint: the second one cannot be written, nor the last.
 fill $((model + state + model / 2 + 24))
 expect 1 "No space left on device" train "$disk/run"
+grep -q "checkpoints need" "$work/stderr" || fail "no warning of little room at the beginning"
 grep -q "model.safetensors.*No space left" "$work/stderr" || fail "the file is not named"
 grep -q "training goes on" "$work/stderr" || fail "no warning of the first failure"
 no_temporaries

@@ -49,6 +49,14 @@ static void test_batches_of_the_loader(void **state) {
     assert_true(needs_of("").bytes[RIN_NEED_BATCHES] >= 3 * 4 * image); /* at least one worker */
 }
 
+static void test_disk_holds_checkpoints(void **state) {
+    (void)state;
+    /* Two versions of the model; in a state weights, average and two moments. */
+    assert_int_equal(rin_needs_disk(100, 1), (2 + 4) * 100 * sizeof(float));
+    assert_int_equal(rin_needs_disk(100, 3), (2 + 12) * 100 * sizeof(float));
+    assert_true(rin_needs_disk(INT64_MAX, INT64_MAX) == UINT64_MAX);
+}
+
 static void test_parts_of_a_batch_save_memory(void **state) {
     (void)state;
     rin_needs whole = needs_of("train.batch=32"), parts = needs_of("train.batch=32 train.accumulate=8");
@@ -147,6 +155,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_needs_are_what_a_step_takes),
         cmocka_unit_test(test_batches_of_the_loader),
+        cmocka_unit_test(test_disk_holds_checkpoints),
         cmocka_unit_test(test_parts_of_a_batch_save_memory),
         cmocka_unit_test(test_advice_is_the_least_number_of_parts),
         cmocka_unit_test(test_advice_where_no_parts_help),
