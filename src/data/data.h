@@ -112,8 +112,8 @@ typedef struct rin_loader_options {
     bool strict;               /* a broken image is an error instead of being replaced */
     uint64_t cache_bytes;      /* the fitted images are kept in memory when they fit in this; 0: no cache */
     const atomic_bool *cancel; /* ends waiting when true; may be NULL */
-    rin_log log;               /* broken images are named here, once each; called from the workers' threads too */
-    rin_loading_fn progress;   /* of filling the cache, and 0 of 0 while rin_loader_next waits; may be NULL */
+    rin_log log; /* broken images are named here once, the first 100; called from the workers' threads too */
+    rin_loading_fn progress; /* of filling the cache, and 0 of 0 while rin_loader_next waits; may be NULL */
     void *progress_user;
 } rin_loader_options;
 

@@ -19,7 +19,7 @@ struct rin_store {
     rin_loader_options options;
     size_t n, n_elements; /* items, numbers an item */
     entry *entries;       /* (n) */
-    atomic_size_t n_cached, n_broken;
+    atomic_size_t n_cached, n_broken, n_named;
     atomic_ullong cached_bytes;
 };
 
@@ -29,12 +29,18 @@ static bool means_broken(rin_status status) {
 }
 
 static void report_replaced(rin_store *store, size_t index, rin_status status, const char *reason) {
+    enum { MOST_NAMED = 100 };
     entry *e = &store->entries[index];
     bool broken = means_broken(status);
     if (broken && !atomic_exchange(&e->broken, true)) atomic_fetch_add(&store->n_broken, 1);
     if (atomic_exchange(&e->named, true)) return;
-    rin_log_write(store->options.log, RIN_LOG_WARNING, "%s image, replaced by the next one: %s",
-                  broken ? "broken" : "unreadable", reason);
+    size_t n = atomic_fetch_add(&store->n_named, 1);
+    if (n < MOST_NAMED) {
+        rin_log_write(store->options.log, RIN_LOG_WARNING, "%s image, replaced by the next one: %s",
+                      broken ? "broken" : "unreadable", reason);
+    } else if (n == MOST_NAMED) {
+        rin_log_write(store->options.log, RIN_LOG_WARNING, "more images are replaced; they are not named any more");
+    }
 }
 
 /* Decodes and fits; *exact: every number is a whole multiple of 1/255. */

@@ -236,6 +236,29 @@ static void test_broken_images_are_replaced(void **state) {
     corpus_remove(&c);
 }
 
+static void test_not_all_of_many_broken_images_are_named(void **state) {
+    (void)state;
+    enum { BROKEN = 130, NAMED = 100 };
+    corpus c = corpus_make();
+    corpus_add_many(&c, SIDE, 2);
+    for (int i = 0; i < BROKEN; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "broken-%03d.png", i);
+        corpus_add(&c, name, "broken", 6);
+    }
+    rin_dataset *dataset = open_logged(&c, "", NULL);
+    remarks r = {0};
+    rin_loader_options o = usual(BROKEN + 2);
+    o.log = (rin_log){remarks_add, &r};
+    rin_loader *loader = make(dataset, o);
+    (void)next(loader);
+    assert_int_equal(rin_loader_n_broken(loader), BROKEN);
+    rin_loader_free(loader);
+    assert_int_equal(r.n_warnings, NAMED + 1);
+    rin_dataset_close(dataset);
+    corpus_remove(&c);
+}
+
 static void test_strict(void **state) {
     (void)state;
     corpus c = corpus_make();
@@ -414,6 +437,7 @@ int main(void) {
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_cache_bound),
         cmocka_unit_test(test_broken_images_are_replaced),
+        cmocka_unit_test(test_not_all_of_many_broken_images_are_named),
         cmocka_unit_test(test_strict),
         cmocka_unit_test(test_unreadable_image_comes_back),
         cmocka_unit_test(test_a_source_that_is_gone),
