@@ -159,11 +159,12 @@ RIN_API rin_status rin_trainer_create(const rin_config *config, const char *data
                                       rin_listener listener, rin_trainer **out, rin_error *error);
 /*
  * Continues a run from its last checkpoint, bit for bit as if it had never stopped (same machine). A checkpoint that
- * cannot be read is reported and the one before is used. steps > 0 extends the run. Everything else comes from the
- * run's folder. Errors: as above.
+ * cannot be read is reported and the one before is used. data is where the data has moved to, NULL when it has not;
+ * it must be the same images under the same names. steps > 0 extends the run. Both are written into the run's folder,
+ * from where everything else comes. Errors: as above.
  */
-RIN_API rin_status rin_trainer_resume(const char *run, int64_t steps, rin_listener listener, rin_trainer **out,
-                                      rin_error *error);
+RIN_API rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, rin_listener listener,
+                                      rin_trainer **out, rin_error *error);
 RIN_API void rin_trainer_free(rin_trainer *trainer);
 /* The resolved configuration; borrowed. */
 RIN_API const rin_config *rin_trainer_config(const rin_trainer *trainer);

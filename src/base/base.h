@@ -58,6 +58,8 @@ void rin_free_aligned(void *memory);
 
 /* Processors that are running, from 1 to `most`. */
 int rin_processor_count(int most);
+/* The least of the processor quotas (version 2), as below; UINT64_MAX when there is none. */
+uint64_t rin_processor_limit_of_groups(const char *list, const char *root);
 
 /* Bytes of memory that this process may use: the machine's (4 GiB where it does not tell), or a lower limit of its
  * control groups, address space or data. */
@@ -80,6 +82,14 @@ void rin_text_add(rin_text *text, const char *format, ...) RIN_PRINTF(2, 3);
 /* Hands the characters to the caller (rin_free); fails when any addition failed. */
 rin_status rin_text_take(rin_text *text, char **out, rin_error *error) RIN_CHECKED;
 void rin_text_clear(rin_text *text);
+
+/* ---- UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF ---- */
+
+/* Bytes of the character at text, or 0 when it is none. Stops at a NUL, as that continues nothing. */
+size_t rin_utf8_length(const char *text);
+bool rin_text_is_utf8(const char *text);
+/* Replaces every byte that is not part of a character by a question mark. */
+void rin_text_make_utf8(char *text);
 
 /* ---- numbers in files, with a point whatever the locale of the host program ---- */
 
@@ -173,6 +183,8 @@ typedef struct rin_lock {
  */
 rin_status rin_lock_take(rin_lock *lock, const char *path, char left_by[RIN_LOCK_OWNER], rin_error *error) RIN_CHECKED;
 void rin_lock_release(rin_lock *lock); /* does nothing when it is not held */
+/* Whether the file at path is still the one that is locked, rather than one that took its place; true when not held. */
+bool rin_lock_is_at(const rin_lock *lock, const char *path);
 
 /* ---- time ---- */
 

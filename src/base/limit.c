@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The processors there are, and the memory this process may use: the machine's, its control groups' and its own limit,
  * whichever is least. */
+#define _GNU_SOURCE /* sched_getaffinity */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -28,23 +30,46 @@ static bool read_small(const char *path, char *text, size_t size) {
     return true;
 }
 
-/* A number of bytes; "max", a missing file and anything else that is no number: no limit. */
-static uint64_t read_limit(const char *path) {
-    char text[64], *end;
-    if (!read_small(path, text, sizeof text) || *text < '0' || *text > '9') return UINT64_MAX;
+/* A number and how it ends; "max" and anything else that is none: no limit. */
+static uint64_t parse_limit(char *text, char **end) {
+    *end = text;
+    if (*text < '0' || *text > '9') return UINT64_MAX;
     errno = 0;
-    unsigned long long bytes = strtoull(text, &end, 10);
-    return errno == 0 && (*end == '\n' || *end == '\0') ? bytes : UINT64_MAX;
+    unsigned long long number = strtoull(text, end, 10);
+    return errno == 0 ? number : UINT64_MAX;
 }
 
+/* A file of one number. */
+static uint64_t parse_bytes(char *text) {
+    char *end;
+    uint64_t bytes = parse_limit(text, &end);
+    return *end == '\n' || *end == '\0' ? bytes : UINT64_MAX;
+}
+
+/* Microseconds of processor time, and in how many of the clock: as many processors, rounded up. */
+static uint64_t parse_processors(char *text) {
+    char *end, *last;
+    uint64_t quota = parse_limit(text, &end), period = *end == ' ' ? parse_limit(end + 1, &last) : 0;
+    if (quota == UINT64_MAX || !period || period == UINT64_MAX) return UINT64_MAX;
+    return RIN_MAX(quota / period + (quota % period != 0), 1);
+}
+
+/* What control groups limit: the file of version 2; of version 1, when that is looked at, its controller and file. */
+typedef struct limited {
+    const char *file, *controller, *legacy_file;
+    uint64_t (*parse)(char *text);
+} limited;
+
 /* The least limit of the group <mount><group> and of the groups around it, up to the mount itself. */
-static uint64_t limit_of_group(const char *mount, const char *group, size_t length, const char *file) {
-    char path[PATH_BYTES];
+static uint64_t limit_of_group(const char *mount, const char *group, size_t length, const char *file,
+                               const limited *what) {
+    char path[PATH_BYTES], text[64];
     uint64_t least = UINT64_MAX;
     while (length && group[length - 1] == '/') length--;
     for (;;) {
         int n = snprintf(path, sizeof path, "%s%.*s/%s", mount, (int)length, group, file);
-        if (n > 0 && (size_t)n < sizeof path) least = RIN_MIN(least, read_limit(path));
+        bool read = n > 0 && (size_t)n < sizeof path && read_small(path, text, sizeof text);
+        if (read) least = RIN_MIN(least, what->parse(text));
         if (!length) return least;
         while (length && group[--length] != '/') {
         }
@@ -62,10 +87,10 @@ static bool names_controller(const char *names, const char *end, const char *wor
     return false;
 }
 
-uint64_t rin_memory_limit_of_groups(const char *list, const char *root) {
+static uint64_t limit_of_groups(const char *list, const char *root, const limited *what) {
     char text[LIST_BYTES], legacy[PATH_BYTES];
     uint64_t least = UINT64_MAX;
-    int n = snprintf(legacy, sizeof legacy, "%s/memory", root);
+    int n = snprintf(legacy, sizeof legacy, "%s/%s", root, what->controller ? what->controller : "");
     if (n < 0 || (size_t)n >= sizeof legacy || !read_small(list, text, sizeof text)) return least;
     /* A line a hierarchy: number:controllers:group; number 0 without controllers is the one of version 2. */
     for (const char *line = text, *next; *line; line = next) {
@@ -75,11 +100,23 @@ uint64_t rin_memory_limit_of_groups(const char *list, const char *root) {
         const char *group = names ? memchr(names + 1, ':', (size_t)(end - names - 1)) : NULL;
         if (!group) continue;
         size_t group_length = (size_t)(end - group - 1);
-        if (group == names + 1) least = RIN_MIN(least, limit_of_group(root, group + 1, group_length, "memory.max"));
-        else if (names_controller(names + 1, group, "memory"))
-            least = RIN_MIN(least, limit_of_group(legacy, group + 1, group_length, "memory.limit_in_bytes"));
+        uint64_t limit = UINT64_MAX;
+        if (group == names + 1) limit = limit_of_group(root, group + 1, group_length, what->file, what);
+        else if (what->controller && names_controller(names + 1, group, what->controller))
+            limit = limit_of_group(legacy, group + 1, group_length, what->legacy_file, what);
+        least = RIN_MIN(least, limit);
     }
     return least;
+}
+
+uint64_t rin_memory_limit_of_groups(const char *list, const char *root) {
+    const limited memory = {"memory.max", "memory", "memory.limit_in_bytes", parse_bytes};
+    return limit_of_groups(list, root, &memory);
+}
+
+uint64_t rin_processor_limit_of_groups(const char *list, const char *root) {
+    const limited processors = {.file = "cpu.max", .parse = parse_processors};
+    return limit_of_groups(list, root, &processors);
 }
 
 static uint64_t limit_of_process(int resource) {
@@ -88,9 +125,22 @@ static uint64_t limit_of_process(int resource) {
     return limit.rlim_cur;
 }
 
-int rin_processor_count(int most) {
+/* Those that this process may run on: containers, batch systems and taskset leave fewer than the machine has. */
+static int allowed_processors(void) {
+    enum { LARGEST_MACHINE = 1 << 16 };
     long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return (int)RIN_MIN(RIN_MAX(n, 1), most);
+#ifdef __linux__
+    cpu_set_t *set = CPU_ALLOC(LARGEST_MACHINE);
+    if (set && sched_getaffinity(0, CPU_ALLOC_SIZE(LARGEST_MACHINE), set) == 0)
+        n = CPU_COUNT_S(CPU_ALLOC_SIZE(LARGEST_MACHINE), set);
+    if (set) CPU_FREE(set);
+#endif
+    return (int)RIN_MAX(n, 1);
+}
+
+int rin_processor_count(int most) {
+    uint64_t quota = rin_processor_limit_of_groups("/proc/self/cgroup", "/sys/fs/cgroup");
+    return (int)RIN_MIN((uint64_t)RIN_MIN(allowed_processors(), most), quota);
 }
 
 uint64_t rin_memory_total(void) {

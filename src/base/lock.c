@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -20,13 +21,12 @@ static void read_owner(int fd, char owner[RIN_LOCK_OWNER]) {
     }
 }
 
-static rin_status write_owner(const rin_lock *lock, const char *path, rin_error *error) {
+/* For messages only: on a full disk the lock is held all the same. */
+static void write_owner(const rin_lock *lock) {
     char host[128] = "", text[RIN_LOCK_OWNER];
     if (gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
     int n = snprintf(text, sizeof text, "process %ld on %.100s\n", (long)getpid(), host);
-    bool written = !rin_fault(RIN_FAULT_WRITE) && ftruncate(lock->fd, 0) == 0 &&
-                   pwrite(lock->fd, text, (size_t)n, 0) == n;
-    return written ? RIN_OK : rin_error_system(error, "write", path);
+    if (ftruncate(lock->fd, 0) != 0 || pwrite(lock->fd, text, (size_t)n, 0) != n) errno = 0;
 }
 
 rin_status rin_lock_take(rin_lock *lock, const char *path, char left_by[RIN_LOCK_OWNER], rin_error *error) {
@@ -39,7 +39,7 @@ rin_status rin_lock_take(rin_lock *lock, const char *path, char left_by[RIN_LOCK
     if (flock(lock->fd, LOCK_EX | LOCK_NB) == 0) {
         lock->held = true;
         read_owner(lock->fd, left_by);
-        status = write_owner(lock, path, error);
+        write_owner(lock);
     } else if (errno == EWOULDBLOCK) {
         read_owner(lock->fd, owner);
         status = rin_error_set(error, RIN_ERR_BUSY, "'%.300s' is held by %s", path, *owner ? owner : "another program");
@@ -50,6 +50,12 @@ rin_status rin_lock_take(rin_lock *lock, const char *path, char left_by[RIN_LOCK
     close(lock->fd);
     lock->held = false;
     return status;
+}
+
+bool rin_lock_is_at(const rin_lock *lock, const char *path) {
+    struct stat held, there;
+    if (!lock->held || fstat(lock->fd, &held) != 0) return true;
+    return stat(path, &there) == 0 && held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }
 
 void rin_lock_release(rin_lock *lock) {

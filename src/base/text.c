@@ -43,3 +43,40 @@ void rin_text_clear(rin_text *text) {
     rin_free(text->chars);
     *text = (rin_text){0};
 }
+
+/* ---- UTF-8 ---- */
+
+size_t rin_utf8_length(const char *text) {
+    static const struct {
+        unsigned char mask, lead;
+        uint32_t lowest;
+    } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
+    const unsigned char *bytes = (const unsigned char *)text;
+    for (size_t n = 0; n < RIN_COUNT(forms); n++) {
+        if ((bytes[0] & forms[n].mask) != forms[n].lead) continue;
+        uint32_t point = bytes[0] & (unsigned char)~forms[n].mask;
+        for (size_t i = 1; i <= n; i++) {
+            if ((bytes[i] & 0xC0) != 0x80) return 0;
+            point = point << 6 | (bytes[i] & 0x3F);
+        }
+        bool surrogate = point >= 0xD800 && point <= 0xDFFF;
+        return point >= forms[n].lowest && point <= 0x10FFFF && !surrogate ? n + 1 : 0;
+    }
+    return 0;
+}
+
+bool rin_text_is_utf8(const char *text) {
+    for (size_t n; *text; text += n) {
+        n = rin_utf8_length(text);
+        if (!n) return false;
+    }
+    return true;
+}
+
+void rin_text_make_utf8(char *text) {
+    while (*text) {
+        size_t n = rin_utf8_length(text);
+        if (!n) *text = '?';
+        text += n ? n : 1;
+    }
+}

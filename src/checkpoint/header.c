@@ -40,42 +40,6 @@ bool rin_stored_size(rin_stored_type type, int rank, const int64_t *shape, uint6
     return true;
 }
 
-/* Bytes of the UTF-8 sequence at text, or 0 when it is none. Stops at a NUL, as that continues nothing. */
-static size_t utf8_length(const unsigned char *text) {
-    static const struct {
-        unsigned char mask, lead;
-        uint32_t lowest;
-    } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
-    for (size_t n = 0; n < RIN_COUNT(forms); n++) {
-        if ((text[0] & forms[n].mask) != forms[n].lead) continue;
-        uint32_t point = text[0] & (unsigned char)~forms[n].mask;
-        for (size_t i = 1; i <= n; i++) {
-            if ((text[i] & 0xC0) != 0x80) return 0;
-            point = point << 6 | (text[i] & 0x3F);
-        }
-        bool surrogate = point >= 0xD800 && point <= 0xDFFF;
-        return point >= forms[n].lowest && point <= 0x10FFFF && !surrogate ? n + 1 : 0;
-    }
-    return 0;
-}
-
-bool rin_text_is_utf8(const char *text) {
-    for (const unsigned char *at = (const unsigned char *)text; *at;) {
-        size_t n = utf8_length(at);
-        if (!n) return false;
-        at += n;
-    }
-    return true;
-}
-
-void rin_text_make_utf8(char *text) {
-    while (*text) {
-        size_t n = utf8_length((const unsigned char *)text);
-        if (!n) *text = '?';
-        text += n ? n : 1;
-    }
-}
-
 /* Sticky: after the first fault every function returns at once. */
 typedef struct parser {
     char *at;
@@ -175,7 +139,7 @@ static const char *take_string(parser *p) {
             out += take_escape(p, out);
             continue;
         }
-        size_t n = (unsigned char)*p->at < 0x20 ? 0 : utf8_length((const unsigned char *)p->at);
+        size_t n = (unsigned char)*p->at < 0x20 ? 0 : rin_utf8_length(p->at);
         if (!n) {
             fail(p, RIN_ERR_FORMAT, "a string that does not end, or is not UTF-8");
             break;

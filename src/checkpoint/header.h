@@ -28,9 +28,4 @@ void rin_header_clear(rin_header *header);
 /* Elements and bytes of a shape; false when a dimension is negative or a product overflows int64. */
 bool rin_stored_size(rin_stored_type type, int rank, const int64_t *shape, uint64_t *n_elements, uint64_t *n_bytes);
 
-/* Whether the text is UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
-bool rin_text_is_utf8(const char *text);
-/* Replaces every byte that is not part of a UTF-8 character by a question mark. */
-void rin_text_make_utf8(char *text);
-
 #endif

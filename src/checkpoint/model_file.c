@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checkpoint/header.h"
-
 /* ---- descriptions ---- */
 
 void rin_description_clear(rin_description *description) {

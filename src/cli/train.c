@@ -6,7 +6,10 @@
 #include "cli/cli.h"
 
 static const rin_cli_option options[] = {
-    {"data", "PATH", NULL, "Folder or archive of images, a sub-folder a class, or CIFAR-10 in binary form", false},
+    {"data", "PATH", NULL,
+     "Folder or archive of images, a sub-folder a class, or CIFAR-10 in binary form; with --resume "
+     "where it has moved to",
+     false},
     {"out", "RUN", NULL, "Folder of the run: new or empty, or one to resume", false},
     {"preset", "NAME", NULL, "Starting point of all options; 'small' unless given", false},
     {"config", "FILE.ini", NULL, "Options from a file, over the preset's", false},
@@ -45,8 +48,9 @@ static int compare_option(const char *key, const rin_config *wanted, const rin_c
     if (rin_config_get(wanted, key, &asked, &error) != RIN_OK || rin_config_get(config, key, &has, &error) != RIN_OK) {
         code = rin_cli_fail(&error);
     } else if (strcmp(asked, has) != 0) {
-        code = rin_cli_refuse("the run has %s = %s and cannot go on with %s; leave that option out, or start a new run",
-                              key, has, asked);
+        code = rin_cli_refuse(
+            "the run has %s = %s and cannot go on with %s; leave that option out, start a new run, or edit its config.ini",
+            key, has, asked);
     }
     rin_string_free(asked);
     rin_string_free(has);
@@ -112,9 +116,8 @@ static int resume(const rin_cli_args *args, rin_cli_monitor *monitor, rin_traine
     int code = rin_cli_args_whole(args, "steps", 1, MOST_STEPS, &steps);
     if (code == RIN_EXIT_OK) code = compare_options(args, run);
     if (code != RIN_EXIT_OK) return code;
-    if (rin_cli_args_has(args, "data")) rin_cli_note("--data is not used: the run goes on with the data it began with");
     rin_listener listener = rin_cli_monitor_start(monitor, 1);
-    rin_status status = rin_trainer_resume(run, steps, listener, trainer, &error);
+    rin_status status = rin_trainer_resume(run, rin_cli_args_get(args, "data"), steps, listener, trainer, &error);
     rin_cli_monitor_end();
     if (status != RIN_OK) return rin_cli_fail(&error);
     monitor->every = rin_cli_config_whole(rin_trainer_config(*trainer), "train.log_every");

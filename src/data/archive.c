@@ -69,7 +69,9 @@ static const char *name_of(struct archive_entry *entry) {
 typedef struct feed {
     rin_input input;
     uint64_t offset;
-    rin_error error; /* of the file itself */
+    rin_source_request *request;
+    const rin_items *items;
+    rin_error error; /* of the file itself, or the wish to stop */
     char block[BLOCK_BYTES];
 } feed;
 
@@ -77,7 +79,8 @@ static la_ssize_t feed_read(struct archive *stream, void *user, const void **blo
     feed *f = user;
     size_t n = (size_t)RIN_MIN(f->input.bytes - f->offset, (uint64_t)BLOCK_BYTES);
     *block = f->block;
-    if (rin_input_read(&f->input, f->offset, f->block, n, &f->error) != RIN_OK) {
+    if (rin_source_go_on(f->request, f->items, &f->error) != RIN_OK ||
+        rin_input_read(&f->input, f->offset, f->block, n, &f->error) != RIN_OK) {
         archive_set_error(stream, EIO, "%s", f->error.text);
         return ARCHIVE_FATAL;
     }
@@ -225,8 +228,14 @@ static rin_status archive_open(rin_source_request *request, rin_items *items, vo
     rin_status status = s && f ? RIN_OK : RIN_ERR_MEMORY;
     if (status == RIN_OK) {
         s->limit = request->memory_bytes;
+        f->request = request;
+        f->items = items;
         status = open_stream(request->path, f, &stream, error);
         if (status == RIN_OK) status = read_all(s, stream, request, items, error);
+        if (status != RIN_OK && f->error.code != RIN_OK) {
+            status = f->error.code;
+            if (error) *error = f->error;
+        }
         if (status != RIN_OK) (void)rin_error_prefix(error, status, "archive '%s'", request->path);
     }
     if (stream) archive_read_free(stream);

@@ -68,7 +68,7 @@ static void report_left_out(const rin_items *items, rin_log log) {
 rin_status rin_source_go_on(rin_source_request *request, const rin_items *items, rin_error *error) {
     enum { EVERY = 64 };
     const double interval = 0.2;
-    if (request->progress && items->n % EVERY == 0 && rin_clock_seconds() - request->shown > interval) {
+    if (request->progress && request->calls++ % EVERY == 0 && rin_clock_seconds() - request->shown > interval) {
         request->shown = rin_clock_seconds();
         request->progress(request->progress_user, items->n, 0);
     }

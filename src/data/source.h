@@ -59,9 +59,11 @@ typedef struct rin_source_request {
     rin_loading_fn progress;   /* may be NULL */
     void *progress_user;
     double shown; /* clock of the last progress */
+    uint64_t calls;
 } rin_source_request;
 
-/* To be called for every entry while listing: reports progress now and then. Errors: CANCELLED. */
+/* To be called for every entry, and every piece of a large one, while listing: reports progress now and then. Errors:
+ * CANCELLED. */
 rin_status rin_source_go_on(rin_source_request *request, const rin_items *items, rin_error *error) RIN_CHECKED;
 
 typedef struct rin_source_kind {

@@ -193,11 +193,11 @@ const uint8_t *rin_generator_pixels(const rin_generator *g, int64_t i) {
 static rin_status write_png(const rin_generator *g, const char *path, const uint8_t *pixels, int width, int height,
                             rin_error *error) {
     int w, h, channels;
-    char seed[32], steps[32], guidance[32];
+    char seed[32], steps[32], guidance[RIN_NUMBER_TEXT];
     rin_generator_size(g, &w, &h, &channels);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)g->seed);
     snprintf(steps, sizeof steps, "%lld", (long long)g->options.steps);
-    snprintf(guidance, sizeof guidance, "%g", g->options.guidance);
+    rin_number_format(g->options.guidance, 0, guidance);
     const rin_png_text texts[] = {{"seed", seed},
                                   {"sampler", rin_sampler_find(g->options.sampler)->name},
                                   {"steps", steps},

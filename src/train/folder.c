@@ -19,13 +19,24 @@ static rin_status write_text(const rin_trainer *trainer, const char *name, const
     return status;
 }
 
+/* Whether a file is a half-written one of ours: "<name>.tmp-<process>-<number>". */
+static bool is_temporary(const char *name) {
+    static const char digits[] = "0123456789";
+    const char *at = strstr(name, RIN_TEMPORARY);
+    for (const char *next; at && (next = strstr(at + 1, RIN_TEMPORARY));) at = next;
+    if (!at) return false;
+    at += sizeof RIN_TEMPORARY - 1;
+    size_t process = strspn(at, digits), number = at[process] == '-' ? strspn(at + process + 1, digits) : 0;
+    return process && number && !at[process + 1 + number];
+}
+
 /* ---- creating and reading ---- */
 
 static const char lock_name[] = "lock", data_name[] = "run.json", config_name[] = "config.ini";
 
 /* config.ini is written last: without it, these are what is left of a start that failed. */
 static bool is_left_over(const char *name) {
-    return strcmp(name, lock_name) == 0 || strcmp(name, data_name) == 0 || strstr(name, RIN_TEMPORARY);
+    return strcmp(name, lock_name) == 0 || strcmp(name, data_name) == 0 || is_temporary(name);
 }
 
 rin_status rin_run_refuse_used(const char *run, rin_error *error) {
@@ -47,9 +58,10 @@ static rin_status remove_temporaries(const char *folder, rin_error *error) {
     rin_dir *dir;
     rin_status status = rin_dir_open(folder, &dir, error);
     for (const char *name; status == RIN_OK && (status = rin_dir_next(dir, &name, error)) == RIN_OK && name;) {
-        if (!strstr(name, RIN_TEMPORARY)) continue;
+        if (!is_temporary(name)) continue;
         char *path = rin_path_join(folder, name, error);
-        status = path ? rin_file_remove(path, error) : RIN_ERR_MEMORY;
+        if (!path) status = RIN_ERR_MEMORY;
+        else if (!rin_path_is_dir(path)) status = rin_file_remove(path, error);
         rin_free(path);
     }
     rin_dir_close(dir);
@@ -82,10 +94,37 @@ rin_status rin_run_lock_folder(rin_trainer *trainer, rin_error *error) {
     return status;
 }
 
-static rin_status write_run_json(const rin_trainer *trainer, rin_error *error) {
+/* FNV-1a, 64 bits, over a text and its NUL. */
+static uint64_t add_to_hash(uint64_t hash, const char *text) {
+    const uint64_t prime = 0x100000001B3u;
+    do hash = (hash ^ (unsigned char)*text) * prime;
+    while (*text++);
+    return hash;
+}
+
+rin_run_data rin_run_identify(const rin_dataset *dataset) {
+    rin_run_data data = {.n_items = (int64_t)rin_dataset_count(dataset)};
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (size_t i = 0; i < rin_dataset_n_classes(dataset); i++)
+        hash = add_to_hash(hash, rin_dataset_class_name(dataset, i));
+    for (size_t i = 0; i < rin_dataset_count(dataset); i++) hash = add_to_hash(hash, rin_dataset_item_name(dataset, i));
+    snprintf(data.names, sizeof data.names, "%016llx", (unsigned long long)hash);
+    return data;
+}
+
+rin_status rin_run_write_config(const rin_trainer *trainer, rin_error *error) {
+    char *ini = NULL;
+    rin_status status = rin_config_format(&trainer->config, &ini, error);
+    if (status == RIN_OK) status = write_text(trainer, config_name, ini, error);
+    rin_string_free(ini);
+    return status;
+}
+
+rin_status rin_run_write_data(const rin_trainer *trainer, rin_error *error) {
     cJSON *root = cJSON_CreateObject(), *classes = cJSON_AddArrayToObject(root, "classes");
     bool ok = classes && cJSON_AddStringToObject(root, "data", trainer->data) &&
-              cJSON_AddNumberToObject(root, "items", (double)rin_dataset_count(trainer->dataset)) &&
+              cJSON_AddNumberToObject(root, "items", (double)trainer->was.n_items) &&
+              cJSON_AddStringToObject(root, "names", trainer->was.names) &&
               cJSON_AddStringToObject(root, "version", rin_version());
     for (int64_t i = 0; i < trainer->description.n_classes && ok; i++) {
         ok = cJSON_AddItemToArray(classes, cJSON_CreateString(trainer->description.classes[i]));
@@ -99,27 +138,39 @@ static rin_status write_run_json(const rin_trainer *trainer, rin_error *error) {
 }
 
 rin_status rin_run_create_folder(rin_trainer *trainer, rin_error *error) {
-    char *ini = NULL;
     rin_status status = rin_dir_create(trainer->run, error);
     if (status == RIN_OK) status = rin_run_lock_folder(trainer, error);
     if (status == RIN_OK) status = rin_run_refuse_used(trainer->run, error);
-    if (status == RIN_OK) status = rin_config_format(&trainer->config, &ini, error);
-    if (status == RIN_OK) status = write_run_json(trainer, error);
-    if (status == RIN_OK) status = write_text(trainer, config_name, ini, error);
-    rin_string_free(ini);
+    if (status == RIN_OK) status = rin_run_write_data(trainer, error);
+    if (status == RIN_OK) status = rin_run_write_config(trainer, error);
     return status;
 }
 
-static rin_status parse_run_json(rin_trainer *trainer, const char *text, size_t n, int64_t *n_items, rin_error *error) {
+rin_status rin_run_check_place(const rin_trainer *trainer, rin_error *error) {
+    char *path = rin_run_path(trainer, lock_name, error);
+    if (!path) return RIN_ERR_MEMORY;
+    bool there = rin_lock_is_at(&trainer->lock, path);
+    rin_free(path);
+    if (there) return RIN_OK;
+    return rin_error_set(
+        error, RIN_ERR_IO,
+        "run folder '%s' was moved, removed or replaced while it was trained: nothing is written there; "
+        "move it back",
+        trainer->run);
+}
+
+static rin_status parse_run_json(rin_trainer *trainer, const char *text, size_t n, rin_error *error) {
     cJSON *root = cJSON_ParseWithLength(text, n);
+    const char *names = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "names"));
     const char *data = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "data"));
     const cJSON *items = cJSON_GetObjectItemCaseSensitive(root, "items");
     char *classes = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(root, "classes"));
     rin_status status = RIN_OK;
-    if (!data || !cJSON_IsNumber(items) || !classes) {
+    if (!data || !cJSON_IsNumber(items) || !(items->valuedouble >= 1 && items->valuedouble <= INT32_MAX) || !classes) {
         status = rin_error_set(error, RIN_ERR_FORMAT, "run.json lacks data, items or classes");
     } else {
-        *n_items = (int64_t)items->valuedouble;
+        trainer->was.n_items = (int64_t)items->valuedouble;
+        snprintf(trainer->was.names, sizeof trainer->was.names, "%s", names ? names : "");
         trainer->data = rin_strdup(data, error);
         status = trainer->data ? rin_description_parse_classes(&trainer->description, classes, error) : RIN_ERR_MEMORY;
     }
@@ -128,7 +179,7 @@ static rin_status parse_run_json(rin_trainer *trainer, const char *text, size_t 
     return status;
 }
 
-rin_status rin_run_read_folder(rin_trainer *trainer, int64_t *n_items, rin_error *error) {
+rin_status rin_run_read_folder(rin_trainer *trainer, rin_error *error) {
     char *json = rin_run_path(trainer, data_name, error), *ini = rin_run_path(trainer, config_name, error),
          *text = NULL;
     size_t n = 0;
@@ -139,7 +190,7 @@ rin_status rin_run_read_folder(rin_trainer *trainer, int64_t *n_items, rin_error
     }
     if (status == RIN_OK) status = rin_config_load_file(&trainer->config, ini, error);
     if (status == RIN_OK) status = rin_file_read(json, MOST_JSON_BYTES, &text, &n, error);
-    if (status == RIN_OK) status = parse_run_json(trainer, text, n, n_items, error);
+    if (status == RIN_OK) status = parse_run_json(trainer, text, n, error);
     rin_free(text);
     rin_free(json);
     rin_free(ini);

@@ -37,23 +37,25 @@ static rin_status compute_step(rin_trainer *trainer, rin_error *error) {
                      .gradient_scale = 1 / (double)parts,
                      .learning_rate = rin_learning_rate(t, &trainer->lr_schedule, trainer->step),
                      .ema_decay = rin_ema_decay(t, trainer->step)};
-    double sum = 0;
     float norm = NAN;
     rin_status status = RIN_OK;
-    trainer->n_items = 0;
-    for (int64_t part = 0; part < parts; part++) {
+    for (int64_t *part = &trainer->parts_done; *part < parts; ++*part) {
         float loss = 0;
-        step.part = (uint32_t)part;
-        step.first_example = (uint64_t)(part * n);
+        step.part = (uint32_t)*part;
+        step.first_example = (uint64_t)(*part * n);
+        trainer->n_items = *part * n;
         /* All parts are taken, so that the next step begins with its own. */
         status = load_part(trainer, error);
         if (status != RIN_OK) return status;
-        if (!isfinite(sum)) continue;
+        if (!isfinite(trainer->parts_loss)) continue;
         rin_program_run(trainer->program, &step, RIN_SECTION_GRADIENTS);
         status = rin_program_read(trainer->program, "loss", &loss, 1, error);
         if (status != RIN_OK) return status;
-        sum += (double)loss / (double)parts;
+        trainer->parts_loss += (double)loss / (double)parts;
     }
+    double sum = trainer->parts_loss;
+    trainer->parts_done = 0;
+    trainer->parts_loss = 0;
     if (isfinite(sum)) {
         rin_program_run(trainer->program, &step, RIN_SECTION_UPDATE);
         status = rin_program_read(trainer->program, "grad_norm", &norm, 1, error);
@@ -96,12 +98,13 @@ static rin_status count_bad_step(rin_trainer *trainer, rin_error *error) {
     char kept[64] = "there is no checkpoint yet";
     if (trainer->saved_step >= 0)
         snprintf(kept, sizeof kept, "the checkpoint of step %lld stays", (long long)trainer->saved_step);
-    return rin_error_set(error, RIN_ERR_NUMERIC,
-                         "step %lld: %lld steps in a row had a loss or gradient that is not finite (loss %g, gradient "
-                         "norm %g); %s. Try a smaller train.learning_rate (now %g), train.grad_clip = 1 or a longer "
-                         "train.warmup_steps. The last files: %s",
-                         step, (long long)trainer->bad_in_row, trainer->loss, trainer->grad_norm, kept,
-                         trainer->config.train.learning_rate, files);
+    return rin_error_set(
+        error, RIN_ERR_NUMERIC,
+        "step %lld: %lld steps in a row had a loss or gradient that is not finite (loss %g, gradient "
+        "norm %g); %s. Try a smaller train.learning_rate (now %g) or train.grad_clip = 1, in a new run or "
+        "in this one's config.ini. The last files: %s",
+        step, (long long)trainer->bad_in_row, trainer->loss, trainer->grad_norm, kept,
+        trainer->config.train.learning_rate, files);
 }
 
 static rin_status count_step(rin_trainer *trainer, rin_error *error) {

@@ -11,16 +11,18 @@ static const char file_name[] = "metrics.jsonl", line_begins[] = "{\"step\": ";
 
 /* ---- the file ---- */
 
-/* Bytes of the lines before the first of a step beyond `step`, or without an end. Lines that are not ours are kept. */
+/* Bytes up to the last line of a step up to `step`, when there are lines beyond or half a line; else all. What somebody
+ * else wrote between our lines is kept, what a killed process left torn after them is not. */
 static size_t lines_until(const char *text, size_t n, int64_t step) {
     size_t kept = 0;
-    while (kept < n) {
-        const char *line = text + kept, *end = memchr(line, '\n', n - kept);
+    for (const char *line = text, *end; line < text + n; line = end + 1) {
         bool ours = strncmp(line, line_begins, sizeof line_begins - 1) == 0;
-        if (!end || (ours && strtoll(line + sizeof line_begins - 1, NULL, 10) > step)) break;
-        kept = (size_t)(end - text) + 1;
+        int64_t at = ours ? strtoll(line + sizeof line_begins - 1, NULL, 10) : 0;
+        end = memchr(line, '\n', n - (size_t)(line - text));
+        if (!end || at > step) return kept;
+        if (ours) kept = (size_t)(end - text) + 1;
     }
-    return kept;
+    return n;
 }
 
 rin_status rin_run_trim_metrics(const rin_trainer *trainer, rin_error *error) {
@@ -49,7 +51,8 @@ static rin_status flush(rin_trainer *trainer, bool sync, rin_error *error) {
     char *path = rin_run_path(trainer, file_name, error);
     if (!path) return RIN_ERR_MEMORY;
     rin_status status = RIN_OK;
-    if (trainer->metrics.length) {
+    if (trainer->metrics.length) status = rin_run_check_place(trainer, error);
+    if (status == RIN_OK && trainer->metrics.length) {
         status = rin_file_append(path, trainer->metrics.chars, trainer->metrics.length, error);
         if (status == RIN_OK) trainer->metrics.length = 0;
     }
@@ -144,9 +147,14 @@ rin_status rin_run_add_bad_step(rin_trainer *trainer, double loss, double norm, 
     rin_text *text = &trainer->metrics;
     size_t before = text->length;
     rin_text_add(text, "%s%lld, \"not_applied\": true, ", line_begins, (long long)trainer->step);
-    rin_text_add(text, "\"loss\": \"%g\", \"grad_norm\": \"%g\", \"files\": [", loss, norm);
+    enum { DIGITS = 6 };
+    char numbers[2][RIN_NUMBER_TEXT];
+    rin_number_format(loss, DIGITS, numbers[0]);
+    rin_number_format(norm, DIGITS, numbers[1]);
+    rin_text_add(text, "\"loss\": \"%s\", \"grad_norm\": \"%s\", \"files\": [", numbers[0], numbers[1]);
     for (int64_t i = 0; i < trainer->n_items && !text->failed; i++) {
         cJSON *name = cJSON_CreateString(rin_dataset_item_name(trainer->dataset, trainer->items[i]));
+        if (name) rin_text_make_utf8(name->valuestring);
         char *quoted = name ? cJSON_PrintUnformatted(name) : NULL;
         rin_text_add(text, "%s%s", i ? ", " : "", quoted ? quoted : "null"); /* better than no line */
         cJSON_free(quoted);

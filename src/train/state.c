@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/needs.h"
 #include "train/train.h"
 
 static const struct {
@@ -87,7 +88,8 @@ static rin_status keep_old(rin_trainer *trainer, const char *path, rin_error *er
         return RIN_OK;
     }
     rin_safetensors_close(file);
-    if (step == trainer->step) return RIN_OK;
+    /* One that this process neither wrote nor loaded was passed over as damaged. */
+    if (step == trainer->step || step != trainer->saved_step) return RIN_OK;
     char *kept = old_path(trainer, step, error);
     if (!kept) return RIN_ERR_MEMORY;
     if (!rin_path_exists(kept) && rin_file_link(path, kept, &failure) != RIN_OK) {
@@ -157,11 +159,30 @@ static void remove_old(rin_trainer *trainer) {
         rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "an old checkpoint stays: %s", failure.text);
 }
 
+/* Where there is no room for a new checkpoint, kept ones are worth less than it, the oldest least. */
+static void make_room(rin_trainer *trainer) {
+    old_states old;
+    rin_error failure = {0};
+    uint64_t room, needed = rin_needs_disk(trainer->weights->parameters, 1);
+    if (!rin_path_room(trainer->run, &room) || room >= needed || list_old(trainer, &old, &failure) != RIN_OK) return;
+    for (int i = old.n - 1; i >= 0 && rin_path_room(trainer->run, &room) && room < needed; i--) {
+        char *path = old_path(trainer, old.steps[i], &failure);
+        bool removed = path && rin_file_remove(path, &failure) == RIN_OK;
+        rin_free(path);
+        if (!removed) break;
+        rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
+                      "the disk is nearly full: the checkpoint of step %lld makes room for that of step %lld",
+                      (long long)old.steps[i], (long long)trainer->step);
+    }
+    rin_free(old.steps);
+}
+
 rin_status rin_state_save(rin_trainer *trainer, rin_error *error) {
     char *model = rin_run_path(trainer, "model.safetensors", error),
          *state = rin_run_path(trainer, "state.safetensors", error);
-    rin_status status = model && state ? RIN_OK : RIN_ERR_MEMORY;
+    rin_status status = model && state ? rin_run_check_place(trainer, error) : RIN_ERR_MEMORY;
     trainer->description.steps = trainer->step;
+    if (status == RIN_OK) make_room(trainer);
     /* The model first: a run is finished when its state says so, and then the model must be there. */
     if (status == RIN_OK)
         status = rin_model_file_save(model, &trainer->description, trainer->weights, RIN_ARENA_EMA, error);

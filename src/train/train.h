@@ -11,12 +11,19 @@
 
 enum { RIN_NORMS = 1000 /* gradient norms that percentiles are taken over */ };
 
+/* What tells the data of a run from other data: the order of examples follows from these. */
+typedef struct rin_run_data {
+    int64_t n_items;
+    char names[24]; /* a hash of all names and classes, in hexadecimal digits; "" in runs of older versions */
+} rin_run_data;
+
 struct rin_trainer {
     rin_config config;
     rin_description description; /* what model.safetensors says of itself */
     rin_listener listener;
     atomic_bool cancelled; /* the listener said stop between steps */
     char *run, *data;      /* folder of the run; absolute path of the data */
+    rin_run_data was;      /* the data as the run began with it */
     rin_lock lock;         /* of the folder */
     rin_dataset *dataset;
     rin_loader *loader;
@@ -32,6 +39,8 @@ struct rin_trainer {
     int64_t saved_step;                    /* of the last checkpoint, -1 for none */
     int64_t started_at;                    /* step this process began with */
     double started, waiting_since;         /* clock */
+    int64_t parts_done;                    /* of a step that was stopped while it waited for data */
+    double parts_loss;                     /* ... the sum of their losses, each over the number of parts */
     double loss, grad_norm, learning_rate; /* of the last step */
     double loss_sum;                       /* since the last line of metrics */
     int64_t loss_count;
@@ -64,8 +73,15 @@ rin_status rin_run_refuse_used(const char *run, rin_error *error) RIN_CHECKED;
 rin_status rin_run_lock_folder(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 /* Makes and locks the folder, refusing a used one; writes run.json, then config.ini, which makes it a run. */
 rin_status rin_run_create_folder(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
-/* Reads config.ini and run.json back. *n_items: how many the data had when the run began. */
-rin_status rin_run_read_folder(rin_trainer *trainer, int64_t *n_items, rin_error *error) RIN_CHECKED;
+/* What the trainer's data set is. */
+rin_run_data rin_run_identify(const rin_dataset *dataset);
+/* Writes one of the two anew. */
+rin_status rin_run_write_config(const rin_trainer *trainer, rin_error *error) RIN_CHECKED;
+rin_status rin_run_write_data(const rin_trainer *trainer, rin_error *error) RIN_CHECKED;
+/* Reads config.ini and run.json back. */
+rin_status rin_run_read_folder(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
+/* Errors: IO when the folder was moved or replaced by another, so that nothing must be written under its name. */
+rin_status rin_run_check_place(const rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 /* Whether the grid of samples of this step is due but not there. */
 bool rin_run_lacks_samples(const rin_trainer *trainer);
 /* A grid of samples of the moving average: samples/step-<step>.png. Errors: CANCELLED by the listener, and all others.

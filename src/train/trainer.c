@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening a training run, new or to be continued: configuration, data, program, weights, folder. */
+#include <string.h>
+
 #include "train/needs.h"
 #include "train/train.h"
 
@@ -39,16 +41,9 @@ static rin_status count_channels(rin_trainer *trainer, int64_t *n_channels, rin_
     return RIN_OK;
 }
 
-/* Classes and channels follow the data unless they were set. */
-static rin_status follow_data(rin_trainer *trainer, rin_error *error) {
-    rin_config *config = &trainer->config;
-    int64_t n_classes = (int64_t)rin_dataset_n_classes(trainer->dataset);
-    if (!config->is_set[RIN_OPTION_model_num_classes]) config->model.num_classes = n_classes;
-    if (!config->is_set[RIN_OPTION_model_image_channels]) {
-        rin_status status = count_channels(trainer, &config->model.image_channels, error);
-        if (status != RIN_OK) return status;
-    }
-    int64_t wanted = config->model.num_classes;
+/* Labels must be below the number of classes that the network knows. */
+static rin_status check_classes(const rin_trainer *trainer, rin_error *error) {
+    int64_t n_classes = (int64_t)rin_dataset_n_classes(trainer->dataset), wanted = trainer->config.model.num_classes;
     if (wanted && wanted < n_classes) {
         return rin_error_set(
             error, RIN_ERR_CONFIG,
@@ -60,15 +55,26 @@ static rin_status follow_data(rin_trainer *trainer, rin_error *error) {
                              "model.num_classes = %lld, but '%s' has no classes (no sub-folders): use 0",
                              (long long)wanted, trainer->data);
     }
-    if (wanted == n_classes && n_classes) {
-        const char **names = rin_calloc((size_t)n_classes, sizeof *names, error);
-        if (!names) return RIN_ERR_MEMORY;
-        for (int64_t i = 0; i < n_classes; i++) names[i] = rin_dataset_class_name(trainer->dataset, (size_t)i);
-        rin_status status = rin_description_copy_classes(&trainer->description, names, n_classes, error);
-        rin_free(names);
-        return status;
-    }
     return RIN_OK;
+}
+
+/* Classes and channels follow the data unless they were set. */
+static rin_status follow_data(rin_trainer *trainer, rin_error *error) {
+    rin_config *config = &trainer->config;
+    int64_t n_classes = (int64_t)rin_dataset_n_classes(trainer->dataset);
+    if (!config->is_set[RIN_OPTION_model_num_classes]) config->model.num_classes = n_classes;
+    if (!config->is_set[RIN_OPTION_model_image_channels]) {
+        rin_status status = count_channels(trainer, &config->model.image_channels, error);
+        if (status != RIN_OK) return status;
+    }
+    rin_status status = check_classes(trainer, error);
+    if (status != RIN_OK || !n_classes || config->model.num_classes != n_classes) return status;
+    const char **names = rin_calloc((size_t)n_classes, sizeof *names, error);
+    if (!names) return RIN_ERR_MEMORY;
+    for (int64_t i = 0; i < n_classes; i++) names[i] = rin_dataset_class_name(trainer->dataset, (size_t)i);
+    status = rin_description_copy_classes(&trainer->description, names, n_classes, error);
+    rin_free(names);
+    return status;
 }
 
 static rin_status open_data(rin_trainer *trainer, rin_error *error) {
@@ -185,6 +191,7 @@ rin_status rin_trainer_create(const rin_config *config, const char *data, const 
     if (status == RIN_OK) status = build_program(trainer, error);
     if (status == RIN_OK) status = rin_weights_init(trainer->weights, (uint64_t)trainer->config.train.seed, error);
     if (status == RIN_OK) status = open_loader(trainer, error);
+    if (status == RIN_OK) trainer->was = rin_run_identify(trainer->dataset);
     if (status == RIN_OK) status = rin_run_create_folder(trainer, error);
     if (status == RIN_OK) warn_of_little_room(trainer, trainer->config.train.keep + 1);
     return finish_opening(trainer, out, status);
@@ -207,16 +214,38 @@ static rin_status load_state(rin_trainer *trainer, rin_error *error) {
     return RIN_OK;
 }
 
-static rin_status open_same_data(rin_trainer *trainer, int64_t n_items, rin_error *error) {
+/* Other images, names or classes would be another run: the order of examples and their labels follow from them. */
+static rin_status open_same_data(rin_trainer *trainer, rin_error *error) {
     rin_status status = open_data(trainer, error);
-    if (status != RIN_OK || (int64_t)rin_dataset_count(trainer->dataset) == n_items) return status;
-    return rin_error_set(error, RIN_ERR_FORMAT,
-                         "'%s' has %zu images now, it had %lld when this run began: put them back", trainer->data,
-                         rin_dataset_count(trainer->dataset), (long long)n_items);
+    if (status == RIN_ERR_IO)
+        return rin_error_prefix(error, status, "the run's data (if it has moved, say --data and its new place)");
+    if (status == RIN_OK) status = check_classes(trainer, error);
+    if (status != RIN_OK) return status;
+    const rin_run_data *was = &trainer->was, is = rin_run_identify(trainer->dataset);
+    if (is.n_items != was->n_items) {
+        return rin_error_set(error, RIN_ERR_FORMAT,
+                             "'%s' has %lld images now, it had %lld when this run began: put them back", trainer->data,
+                             (long long)is.n_items, (long long)was->n_items);
+    }
+    if (!*was->names || strcmp(is.names, was->names) == 0) return RIN_OK;
+    return rin_error_set(
+        error, RIN_ERR_FORMAT,
+        "'%s' has as many images as when this run began, but others or in other folders: put them back", trainer->data);
 }
 
-rin_status rin_trainer_resume(const char *run, int64_t steps, rin_listener listener, rin_trainer **out,
-                              rin_error *error) {
+/* The data's new place; *moved tells whether it is one. */
+static rin_status move_data(rin_trainer *trainer, const char *data, bool *moved, rin_error *error) {
+    char *path;
+    rin_status status = rin_path_absolute(data, &path, error);
+    if (status != RIN_OK) return status;
+    *moved = strcmp(path, trainer->data) != 0;
+    rin_free(trainer->data);
+    trainer->data = path;
+    return RIN_OK;
+}
+
+rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, rin_listener listener,
+                              rin_trainer **out, rin_error *error) {
     if (out) *out = NULL;
     if (!run) return rin_error_null(error, __func__, "run");
     if (!out) return rin_error_null(error, __func__, "out");
@@ -224,24 +253,31 @@ rin_status rin_trainer_resume(const char *run, int64_t steps, rin_listener liste
         return rin_error_set(error, RIN_ERR_ARG, "%s: steps = %lld; allowed are 0 (as planned) and more", __func__,
                              (long long)steps);
     rin_trainer *trainer;
-    int64_t n_items = 0;
+    bool moved = false, longer = false;
     rin_status status = new_trainer(run, listener, &trainer, error);
     if (!trainer) return status;
     rin_config *defaults = NULL;
     if (status == RIN_OK) status = rin_config_create(&defaults, error);
     if (status == RIN_OK) trainer->config = *defaults;
     rin_config_free(defaults);
-    if (status == RIN_OK) status = rin_run_read_folder(trainer, &n_items, error);
-    if (status == RIN_OK && steps) status = set_steps(trainer, steps, error);
+    if (status == RIN_OK) status = rin_run_read_folder(trainer, error);
+    if (status == RIN_OK && data) status = move_data(trainer, data, &moved, error);
+    if (status == RIN_OK && steps) {
+        longer = trainer->config.train.steps != steps;
+        status = set_steps(trainer, steps, error);
+    }
     if (status == RIN_OK) status = rin_config_validate(&trainer->config, error);
     if (status == RIN_OK) status = rin_run_lock_folder(trainer, error);
     if (status == RIN_OK) status = build_program(trainer, error);
     if (status == RIN_OK) status = load_state(trainer, error);
     if (status == RIN_OK && !rin_trainer_is_done(trainer)) {
-        status = open_same_data(trainer, n_items, error);
+        status = open_same_data(trainer, error);
         if (status == RIN_OK) status = open_loader(trainer, error);
         if (status == RIN_OK) status = rin_run_trim_metrics(trainer, error);
         if (status == RIN_OK) warn_of_little_room(trainer, 1);
+        /* From now on these are the run's: it goes on with them after the next stop, too. */
+        if (status == RIN_OK && moved) status = rin_run_write_data(trainer, error);
+        if (status == RIN_OK && longer) status = rin_run_write_config(trainer, error);
     }
     return finish_opening(trainer, out, status);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory a process may use: control groups of both versions as files tell of them, and limits of the process. */
+/* The memory and processors a process may use: control groups as files tell of them, and limits of the process. */
+#define _GNU_SOURCE /* sched_setaffinity */
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -88,6 +90,53 @@ static void test_nonsense_is_no_limit(void **state) {
     run_lab_free(&lab);
 }
 
+static uint64_t processors_of(run_lab *lab, const char *quota) {
+    char path[256];
+    put(lab, "root/a/b/cpu.max", quota);
+    put(lab, "list", "0::/a/b\n");
+    snprintf(path, sizeof path, "%s", run_lab_path(lab, "list"));
+    return rin_processor_limit_of_groups(path, run_lab_path(lab, "root"));
+}
+
+static void test_processors_of_a_quota(void **state) {
+    (void)state;
+    static const struct {
+        const char *quota;
+        uint64_t processors;
+    } rows[] = {{"200000 100000\n", 2},        {"150000 100000\n", 2},
+                {"5000 100000\n", 1},          {"0 100000\n", 1},
+                {"max 100000\n", UINT64_MAX},  {"100000\n", UINT64_MAX},
+                {"100000 0\n", UINT64_MAX},    {"100000 max\n", UINT64_MAX},
+                {"many 100000\n", UINT64_MAX}, {"", UINT64_MAX}};
+    run_lab lab;
+    run_lab_create(&lab);
+    for (size_t i = 0; i < RIN_COUNT(rows); i++) {
+        uint64_t n = processors_of(&lab, rows[i].quota);
+        if (n != rows[i].processors) fail_msg("%llu processors of '%s'", (unsigned long long)n, rows[i].quota);
+    }
+    put(&lab, "root/a/cpu.max", "300000 100000\n");
+    assert_int_equal(processors_of(&lab, "800000 100000\n"), 3);
+    run_lab_free(&lab);
+}
+
+static void test_processors_this_process_may_use(void **state) {
+    (void)state;
+    assert_int_equal(rin_processor_count(1), 1);
+    assert_in_range(rin_processor_count(1 << 20), 1, sysconf(_SC_NPROCESSORS_ONLN));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(sched_getcpu(), &one);
+        _exit(sched_setaffinity(0, sizeof one, &one) == 0 ? rin_processor_count(1 << 20) : 1);
+    }
+    int how;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how));
+    assert_int_equal(WEXITSTATUS(how), 1);
+}
+
 /* What a process of its own finds once one of its resources is limited. */
 static uint64_t total_under(int resource, uint64_t bytes) {
     int ends[2];
@@ -135,6 +184,8 @@ int main(void) {
         cmocka_unit_test(test_least_of_a_group_and_those_around_it),
         cmocka_unit_test(test_first_version),
         cmocka_unit_test(test_nonsense_is_no_limit),
+        cmocka_unit_test(test_processors_of_a_quota),
+        cmocka_unit_test(test_processors_this_process_may_use),
         cmocka_unit_test(test_limits_of_the_process),
         cmocka_unit_test(test_refusal_has_both_numbers),
     };

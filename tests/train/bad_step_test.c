@@ -99,7 +99,7 @@ static void test_the_run_stops_and_keeps_the_last_good_checkpoint(void **state) 
     test_free(now);
 
     /* From there it goes on: the weights are good. */
-    assert_ok(rin_trainer_resume(b.lab.run, 0, (rin_listener){0}, &b.trainer, &error), &error);
+    assert_ok(rin_trainer_resume(b.lab.run, NULL, 0, (rin_listener){0}, &b.trainer, &error), &error);
     assert_int_equal(rin_trainer_steps_done(b.trainer), 3);
     assert_ok(rin_trainer_step(b.trainer, NULL, &error), &error);
     end(&b);
@@ -145,7 +145,7 @@ static void test_a_resumed_run_remembers_bad_steps(void **state) {
         if (resumed) {
             assert_ok(rin_trainer_save(b.trainer, &error), &error);
             rin_trainer_free(b.trainer);
-            assert_ok(rin_trainer_resume(b.lab.run, 0, (rin_listener){0}, &b.trainer, &error), &error);
+            assert_ok(rin_trainer_resume(b.lab.run, NULL, 0, (rin_listener){0}, &b.trainer, &error), &error);
             assert_int_equal(b.trainer->bad_steps, 3);
             assert_int_equal(b.trainer->bad_in_row, 3);
         }
