@@ -222,7 +222,9 @@ RIN_API rin_status rin_generator_run(rin_generator *generator, rin_listener list
 RIN_API void rin_generator_size(const rin_generator *generator, int *width, int *height, int *channels);
 /* Picture i as width * height * channels bytes, rows from the top; borrowed; NULL while it is not made. */
 RIN_API const uint8_t *rin_generator_pixels(const rin_generator *generator, int64_t i);
-/* PNG files of picture i, and of all of them, `columns` a row (0: nearly square). */
+/* Whether all pictures can be in one PNG file: they have 1 or 3 channels and are not too many. */
+RIN_API bool rin_generator_has_grid(const rin_generator *generator);
+/* PNG files of picture i, and of all of them, `columns` a row (0, or more than a file can hold: nearly square). */
 RIN_API rin_status rin_generator_write(const rin_generator *generator, int64_t i, const char *path, rin_error *error);
 RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int columns, const char *path,
                                             rin_error *error);

@@ -105,6 +105,7 @@ void rin_number_format(double value, int digits, char text[RIN_NUMBER_TEXT]);
 
 bool rin_path_exists(const char *path);
 bool rin_path_is_dir(const char *path);
+bool rin_path_is_link(const char *path);
 /* Joins two path parts into a new string (rin_free). NULL when out of memory. */
 char *rin_path_join(const char *left, const char *right, rin_error *error);
 /* The path of something that exists, from the root and without links (rin_free). */
@@ -158,7 +159,8 @@ rin_status rin_atomic_commit(rin_atomic_file *file, rin_error *error) RIN_CHECKE
 void rin_atomic_abort(rin_atomic_file *file);
 rin_status rin_file_write(const char *path, const void *bytes, size_t n, rin_error *error) RIN_CHECKED; /* atomic */
 
-/* Adds bytes at the end of a file, all or, if the system lets us, none of them; creates it when it is not there. */
+/* Adds bytes at the end of a file, all or, if the system lets us, none of them; creates it when it is not there. Links
+ * are not followed. */
 rin_status rin_file_append(const char *path, const void *bytes, size_t n, rin_error *error) RIN_CHECKED;
 /* Returns once what was written is safe from a loss of power. */
 rin_status rin_file_sync(const char *path, rin_error *error) RIN_CHECKED;

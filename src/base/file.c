@@ -31,6 +31,11 @@ bool rin_path_is_dir(const char *path) {
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool rin_path_is_link(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
 char *rin_path_join(const char *left, const char *right, rin_error *error) {
     size_t n = strlen(left);
     const char *slash = n && left[n - 1] != '/' ? "/" : "";

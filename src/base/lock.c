@@ -31,12 +31,17 @@ static void write_owner(const rin_lock *lock) {
 
 rin_status rin_lock_take(rin_lock *lock, const char *path, char left_by[RIN_LOCK_OWNER], rin_error *error) {
     char owner[RIN_LOCK_OWNER] = "";
+    struct stat info;
     rin_status status = RIN_OK;
     left_by[0] = '\0';
     lock->held = false;
-    lock->fd = rin_fault(RIN_FAULT_OPEN) ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    /* A link would have another file emptied. */
+    lock->fd = rin_fault(RIN_FAULT_OPEN) ? -1
+                                         : open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (lock->fd < 0) return rin_error_system(error, "open", path);
-    if (flock(lock->fd, LOCK_EX | LOCK_NB) == 0) {
+    if (fstat(lock->fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        status = rin_error_set(error, RIN_ERR_IO, "'%.300s' is there, and not a lock of ours: remove it", path);
+    } else if (flock(lock->fd, LOCK_EX | LOCK_NB) == 0) {
         lock->held = true;
         read_owner(lock->fd, left_by);
         write_owner(lock);

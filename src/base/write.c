@@ -122,7 +122,7 @@ static bool write_all(int fd, const char *bytes, size_t n) {
 rin_status rin_file_append(const char *path, const void *bytes, size_t n, rin_error *error) {
     struct stat before;
     rin_status status = RIN_OK;
-    int fd = rin_fault(RIN_FAULT_OPEN) ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
+    int fd = rin_fault(RIN_FAULT_OPEN) ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
     if (fd < 0 || fstat(fd, &before) != 0) {
         status = rin_error_system(error, "open", path);
     } else if (!write_all(fd, bytes, n)) {

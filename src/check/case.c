@@ -126,7 +126,7 @@ static rin_status open_file(const rin_case *c, const char *name, rin_safetensors
 }
 
 static rin_status read_json(rin_case *c, rin_error *error) {
-    enum { MOST_BYTES = 16 << 20 };
+    enum { MOST_BYTES = 1 << 20 };
     char *path = rin_path_join(c->folder, "case.json", error), *text = NULL;
     size_t n;
     rin_status status = path ? rin_file_read(path, MOST_BYTES, &text, &n, error) : RIN_ERR_MEMORY;

@@ -153,8 +153,7 @@ rin_status rin_check_loss(rin_check *check, rin_error *error) {
 }
 
 /* "steps" of a check, which may claim any number. */
-static rin_status read_steps(const rin_check *check, int64_t *steps, rin_error *error) {
-    const double most = 100000;
+static rin_status read_steps(const rin_check *check, double most, int64_t *steps, rin_error *error) {
     double number = rin_check_number(check, "steps", 0);
     *steps = 0;
     if (!(number >= 1 && number <= most))
@@ -169,7 +168,7 @@ static rin_status sampling_options(const rin_check *check, rin_sampling_options 
     if (status == RIN_OK)
         status = rin_config_set(&config, "sample.schedule", rin_check_word(check, "schedule", ""), error);
     if (status == RIN_OK) status = rin_sampling_options_from(&config, options, error);
-    if (status == RIN_OK) status = read_steps(check, &options->steps, error);
+    if (status == RIN_OK) status = read_steps(check, 100000, &options->steps, error);
     options->guidance = rin_check_number(check, "guidance", 0);
     options->td = rin_check_number(check, "td", 0);
     options->self_cond_decay = rin_check_number(check, "self_cond_decay", 0);
@@ -219,7 +218,7 @@ rin_status rin_check_train(rin_check *check, rin_error *error) {
     rin_config_train *train = &check->of->config.train;
     rin_config before = check->of->config;
     int64_t steps;
-    rin_status status = read_steps(check, &steps, error);
+    rin_status status = read_steps(check, 1000, &steps, error); /* each reads the tensors of all */
     if (status != RIN_OK) return status;
     status = rin_config_set(&check->of->config, "train.optimizer", rin_check_word(check, "optimizer", "lamb"), error);
     train->beta1 = rin_check_number(check, "beta1", train->beta1);

@@ -30,7 +30,25 @@ rin_status rin_description_copy_classes(rin_description *description, const char
     return RIN_OK;
 }
 
+/* Values that a JSON array may have at most: one more than there are commas outside its strings. */
+static int64_t count_values(const char *json) {
+    int64_t n = 1;
+    bool inside = false;
+    for (; *json; json++) {
+        if (inside && *json == '\\' && json[1]) json++;
+        else if (*json == '"') inside = !inside;
+        else if (*json == ',' && !inside) n++;
+    }
+    return n;
+}
+
 rin_status rin_description_parse_classes(rin_description *description, const char *json, rin_error *error) {
+    int64_t n_values = count_values(json), n_classes = description->config.model.num_classes;
+    /* Before a parser makes a tree of them. */
+    if (n_values > RIN_MAX(n_classes, 1)) {
+        return rin_error_set(error, RIN_ERR_FORMAT, "%lld class names for %lld classes", (long long)n_values,
+                             (long long)n_classes);
+    }
     cJSON *array = cJSON_ParseWithOpts(json, NULL, true);
     int n = cJSON_GetArraySize(array);
     rin_status status = RIN_OK;
@@ -43,6 +61,8 @@ rin_status rin_description_parse_classes(rin_description *description, const cha
     }
     if (status == RIN_OK && !cJSON_IsArray(array))
         status = rin_error_set(error, RIN_ERR_FORMAT, "class names are not a JSON array");
+    if (status == RIN_OK && n && n != n_classes)
+        status = rin_error_set(error, RIN_ERR_FORMAT, "%d class names for %lld classes", n, (long long)n_classes);
     if (status == RIN_OK) status = rin_description_copy_classes(description, names, n, error);
     rin_free(names);
     cJSON_Delete(array);
@@ -114,10 +134,6 @@ rin_status rin_description_read(rin_description *description, const rin_safetens
     if (status == RIN_OK) status = rin_config_load_json(&description->config, "diffusion", diffusion, error);
     if (status == RIN_OK) status = rin_config_validate(&description->config, error);
     if (status == RIN_OK) status = rin_description_parse_classes(description, classes, error);
-    if (status == RIN_OK && description->n_classes && description->n_classes != description->config.model.num_classes) {
-        status = rin_error_set(error, RIN_ERR_FORMAT, "%lld class names for %lld classes",
-                               (long long)description->n_classes, (long long)description->config.model.num_classes);
-    }
     if (status == RIN_OK && !parse_steps(steps, &description->steps)) {
         status = rin_error_set(error, RIN_ERR_FORMAT,
                                "metadata steps = '%.40s' is not a number of steps; allowed: digits alone, up to 15",

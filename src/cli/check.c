@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -94,8 +95,10 @@ static bool is_other_kind(const char *folder) {
     enum { MOST_BYTES = 1 << 20 };
     char path[PATH_MAX];
     bool other = false;
+    struct stat info;
     int length = snprintf(path, sizeof path, "%s/case.json", folder);
-    FILE *stream = length > 0 && length < PATH_MAX ? fopen(path, "rb") : NULL;
+    bool regular = length > 0 && length < PATH_MAX && stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    FILE *stream = regular ? fopen(path, "rb") : NULL;
     char *text = stream ? malloc(MOST_BYTES) : NULL;
     if (text) {
         size_t n = fread(text, 1, MOST_BYTES, stream);

@@ -157,14 +157,17 @@ static int check_out(const char *out) {
     folder[slash ? slash - out + (slash == out) : 0] = '\0';
     int code = access(*folder ? folder : ".", W_OK) == 0 ? RIN_EXIT_OK : rin_cli_fail_system(*folder ? folder : ".");
     free(folder);
+    struct stat info;
+    if (code == RIN_EXIT_OK && stat(out, &info) == 0 && !S_ISREG(info.st_mode))
+        return rin_cli_refuse("--out %s: it is there, and not a regular file", out);
     return code;
 }
 
 static int make_folder(const char *folder) {
     struct stat info;
     if (!folder || mkdir(folder, 0777) == 0) return RIN_EXIT_OK;
-    if (errno == EEXIST && stat(folder, &info) == 0 && S_ISDIR(info.st_mode)) return RIN_EXIT_OK;
-    return rin_cli_fail_system(folder);
+    bool there = errno == EEXIST && stat(folder, &info) == 0 && S_ISDIR(info.st_mode);
+    return there && access(folder, W_OK) == 0 ? RIN_EXIT_OK : rin_cli_fail_system(folder);
 }
 
 /* Class names come from folders of a data set and may hold any byte. */
@@ -198,6 +201,17 @@ static int write_each(const job *j, const rin_generator *generator, const char *
     return RIN_EXIT_OK;
 }
 
+/* One that cannot be written does not cost the others. out and folder may be NULL. */
+static int write_pictures(const job *j, const rin_generator *generator, const char *out, const char *folder) {
+    rin_error error = {0};
+    int code = RIN_EXIT_OK;
+    if (!out) rin_cli_note("so many pictures of this size do not fit into one file: there is no grid");
+    else if (rin_generator_write_grid(generator, j->columns, out, &error) != RIN_OK) code = rin_cli_fail(&error);
+    else printf("%s: %lld pictures\n", out, (long long)j->count);
+    int each = folder ? write_each(j, generator, folder) : RIN_EXIT_OK;
+    return code == RIN_EXIT_OK ? each : code;
+}
+
 /* ---- the verb ---- */
 
 static int generate(const job *j, const rin_config *config, const char *out, const char *folder) {
@@ -206,20 +220,25 @@ static int generate(const job *j, const rin_config *config, const char *out, con
     rin_error error = {0};
     rin_listener listener = rin_cli_monitor_start(&monitor, 1);
     rin_status status = rin_generator_create(j->model, config, j->count, j->classes, j->seed, &generator, &error);
-    printf("seed %llu\n", (unsigned long long)j->seed);
-    fflush(stdout);
-    if (status == RIN_OK) status = rin_generator_run(generator, listener, &error);
-    rin_cli_monitor_end();
-    if (status == RIN_OK) status = rin_generator_write_grid(generator, j->columns, out, &error);
+    bool has_grid = rin_generator_has_grid(generator);
     int code = RIN_EXIT_OK;
+    if (status == RIN_OK && !has_grid && !folder) {
+        code = rin_cli_refuse(
+            "--count %lld: so many pictures of this size do not fit into one file; add --save-each DIR",
+            (long long)j->count);
+    } else if (status == RIN_OK) {
+        printf("seed %llu\n", (unsigned long long)j->seed);
+        fflush(stdout);
+        status = rin_generator_run(generator, listener, &error);
+    }
+    rin_cli_monitor_end();
     if (status == RIN_ERR_CANCELLED) {
         rin_cli_note("stopped; no pictures were written");
         code = RIN_EXIT_INTERRUPTED;
     } else if (status != RIN_OK) {
         code = rin_cli_fail(&error);
-    } else {
-        printf("%s: %lld pictures\n", out, (long long)j->count);
-        if (folder) code = write_each(j, generator, folder);
+    } else if (code == RIN_EXIT_OK) {
+        code = write_pictures(j, generator, has_grid ? out : NULL, folder);
     }
     rin_generator_free(generator);
     return code;

@@ -81,6 +81,9 @@ static rin_status take_item(const char *section, const cJSON *item, bool *seen, 
 
 rin_status rin_config_load_json(rin_config *config, const char *section, const char *json, rin_error *error) {
     if (!section_exists(section)) return unknown_section(section, error);
+    enum { MOST_BYTES = 64 << 10 }; /* a parser's tree takes some forty times as much */
+    if (strlen(json) > MOST_BYTES)
+        return rin_error_set(error, RIN_ERR_FORMAT, "section %s: more than %d bytes of JSON", section, MOST_BYTES);
     cJSON *object = cJSON_ParseWithOpts(json, NULL, true);
     rin_config result = *config;
     bool seen[RIN_N_OPTIONS] = {false};

@@ -43,7 +43,9 @@ static const char *fault(const rin_schedule *s) {
     if (s->start == s->end) return "has start = end";
     if (s->kind == RIN_SCHEDULE_LOG) {
         bool inside = RIN_MIN(s->start, s->end) >= 1e-9 && RIN_MAX(s->start, s->end) <= 1e9;
-        return inside ? NULL : "has a start or end outside [1e-9, 1e9]";
+        if (!inside) return "has a start or end outside [1e-9, 1e9]";
+        /* In float, as the curve is computed. */
+        return fabsf(logf((float)s->start) - logf((float)s->end)) > 1e-6f ? NULL : "is flat between start and end";
     }
     if (!(s->tau >= 1e-3 && s->tau <= 1e3)) return "has a tau outside [0.001, 1000]";
     double first, last;
@@ -52,6 +54,7 @@ static const char *fault(const rin_schedule *s) {
         first = pow(cos(s->start * PI / 2), 2 * s->tau);
         last = pow(cos(s->end * PI / 2), 2 * s->tau);
     } else {
+        if (RIN_MAX(fabs(s->start), fabs(s->end)) > 1e6) return "has a start or end outside [-1000000, 1000000]";
         first = 1 / (1 + exp(-s->start / s->tau));
         last = 1 / (1 + exp(-s->end / s->tau));
     }

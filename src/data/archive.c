@@ -182,7 +182,10 @@ static rin_status take_entry(archive_source *s, struct archive *stream, struct a
         rin_items_leave_out(items, "(no usable name)");
         return RIN_OK;
     }
-    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) {
+    /* The holes of a sparse file would be read as zeros, of any number. */
+    bool whole = archive_entry_filetype(entry) == AE_IFREG && !archive_entry_hardlink(entry) &&
+                 archive_entry_sparse_count(entry) == 0;
+    if (!whole) {
         rin_items_leave_out(items, name);
         return RIN_OK;
     }
@@ -197,7 +200,7 @@ static rin_status read_all(archive_source *s, struct archive *stream, rin_source
         struct archive_entry *entry;
         int code = archive_read_next_header(stream, &entry);
         if (code == ARCHIVE_EOF) return RIN_OK;
-        if (code < ARCHIVE_WARN) return stream_error(stream, "damaged or cut", error);
+        if (code == ARCHIVE_RETRY || code < ARCHIVE_WARN) return stream_error(stream, "damaged or cut", error);
         rin_status status = rin_source_go_on(request, items, error);
         if (status == RIN_OK) status = take_entry(s, stream, entry, items, error);
         if (status != RIN_OK) return status;

@@ -110,9 +110,10 @@ typedef struct rin_loader_options {
     int workers;               /* threads that decode; 0: one less than processors, at least 1 */
     uint64_t start_batch;      /* the first batch handed out: to resume, the number of batches used before */
     bool strict;               /* a broken image is an error instead of being replaced */
+    double patience;           /* seconds to wait for a data set that cannot be read; named in the log */
     uint64_t cache_bytes;      /* the fitted images are kept in memory when they fit in this; 0: no cache */
     const atomic_bool *cancel; /* ends waiting when true; may be NULL */
-    rin_log log; /* broken images are named here once, the first 100; called from the workers' threads too */
+    rin_log log; /* broken images are named here once, the first 200; called from the workers' threads too */
     rin_loading_fn progress; /* of filling the cache, and 0 of 0 while rin_loader_next waits; may be NULL */
     void *progress_user;
 } rin_loader_options;
@@ -125,7 +126,8 @@ uint64_t rin_loader_default_cache(void);
  * x / n. The permutation (Fisher-Yates) is a function of seed and epoch, the flip one of seed and x; so a batch is a
  * function of the data set, the seed and k alone, whatever the workers, the cache or the batch started from.
  * A broken image is replaced by the next good item after it, in the data set's order, cyclically. So is one that
- * cannot be read, after two more tries; ten of those in a row are an error.
+ * cannot be read, after two more tries; ten of those in a row mean that the whole set is away: that is waited for, and
+ * only then an error.
  */
 typedef struct rin_loader rin_loader;
 

@@ -19,6 +19,9 @@ struct rin_store {
     rin_loader_options options;
     size_t n, n_elements; /* items, numbers an item */
     entry *entries;       /* (n) */
+    double patience;      /* seconds */
+    const atomic_bool *stop;
+    atomic_bool waiting; /* ... and the user knows */
     atomic_size_t n_cached, n_broken, n_named;
     atomic_ullong cached_bytes;
 };
@@ -29,7 +32,7 @@ static bool means_broken(rin_status status) {
 }
 
 static void report_replaced(rin_store *store, size_t index, rin_status status, const char *reason) {
-    enum { MOST_NAMED = 100 };
+    enum { MOST_NAMED = 200 };
     entry *e = &store->entries[index];
     bool broken = means_broken(status);
     if (broken && !atomic_exchange(&e->broken, true)) atomic_fetch_add(&store->n_broken, 1);
@@ -158,38 +161,94 @@ static rin_status load_one(const rin_store *store, size_t index, float *out, rin
     return RIN_OK;
 }
 
-/* A disk or network that fails for a moment shall not change what is trained on. */
-static rin_status load_patiently(const rin_store *store, size_t index, float *out, rin_error *error) {
-    enum { MORE_TRIES = 2, NANOSECONDS = 100000000 };
+static bool is_stopped(const rin_store *store) {
     const atomic_bool *cancel = store->options.cancel;
+    return (store->stop && atomic_load(store->stop)) || (cancel && atomic_load(cancel));
+}
+
+static void pause_briefly(void) {
+    enum { NANOSECONDS = 100000000 };
+    (void)nanosleep(&(struct timespec){.tv_nsec = NANOSECONDS}, NULL);
+}
+
+static rin_status load_in_three_tries(const rin_store *store, size_t index, float *out, rin_error *error) {
+    enum { MORE_TRIES = 2 };
     rin_status status = load_one(store, index, out, error);
-    for (int i = 0; i < MORE_TRIES && status == RIN_ERR_IO && !(cancel && atomic_load(cancel)); i++) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = NANOSECONDS}, NULL);
+    for (int i = 0; i < MORE_TRIES && status == RIN_ERR_IO && !is_stopped(store); i++) {
+        pause_briefly();
         status = load_one(store, index, out, error);
     }
     return status;
 }
 
-rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *used, rin_error *error) {
+/* Having found a good one to replace what could not be read, for that reason: perhaps it can be read again. */
+static rin_status return_to_first(rin_store *store, size_t first, const char *reason, float *out, size_t *used,
+                                  rin_error *error) {
+    if (load_one(store, first, out, NULL) == RIN_OK) {
+        *used = first;
+        return RIN_OK;
+    }
+    report_replaced(store, first, RIN_ERR_IO, reason);
+    return load_one(store, *used, out, error);
+}
+
+/* The item, or the next good one. *away: as many as tell that none can be read. */
+static rin_status load_or_replace(rin_store *store, size_t index, float *out, size_t *used, bool *away,
+                                  rin_error *error) {
     enum { MOST_UNREADABLE = 10 };
-    rin_error reason = {0};
+    rin_error reason = {0}, first_reason = {0};
     int n_unreadable = 0;
+    size_t first = index;
+    *away = false;
     for (size_t tried = 0; tried < store->n && n_unreadable < MOST_UNREADABLE; tried++) {
         *used = (index + tried) % store->n;
         if (atomic_load(&store->entries[*used].broken)) continue;
-        rin_status status = load_patiently(store, *used, out, &reason);
+        rin_status status = load_in_three_tries(store, *used, out, &reason);
+        if (status == RIN_OK && n_unreadable) return return_to_first(store, first, first_reason.text, out, used, error);
         if (status == RIN_OK) return RIN_OK;
         if (store->options.strict || (!means_broken(status) && status != RIN_ERR_IO)) {
+            *away = status == RIN_ERR_IO;
             if (error) *error = reason;
             return status;
         }
-        if (status == RIN_ERR_IO) n_unreadable++;
-        report_replaced(store, *used, status, reason.text);
+        if (status != RIN_ERR_IO) {
+            report_replaced(store, *used, status, reason.text);
+        } else if (n_unreadable++ == 0) {
+            first = *used;
+            first_reason = reason;
+        }
     }
     if (!n_unreadable)
         return rin_error_set(error, RIN_ERR_FORMAT, "none of the data set's %zu images can be decoded", store->n);
+    *away = true;
     if (error) *error = reason;
     return rin_error_prefix(error, RIN_ERR_IO, "%d images in a row cannot be read; the last", n_unreadable);
+}
+
+/* A disk or network that is away for a while shall neither end a run nor change what it is trained on. */
+rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *used, rin_error *error) {
+    rin_error reason = {0};
+    double begun = rin_clock_seconds();
+    bool away, waited = false;
+    rin_status status;
+    while ((status = load_or_replace(store, index, out, used, &away, &reason)) != RIN_OK && away) {
+        if (is_stopped(store) || rin_clock_seconds() - begun >= store->patience) break;
+        if (!atomic_exchange(&store->waiting, true)) {
+            rin_log_write(store->options.log, RIN_LOG_WARNING, "%s. Waiting for the data, %.0f seconds at most",
+                          reason.text, store->patience);
+        }
+        waited = true;
+        pause_briefly();
+    }
+    if (waited && status == RIN_OK && atomic_exchange(&store->waiting, false))
+        rin_log_write(store->options.log, RIN_LOG_INFO, "the data can be read again");
+    if (status != RIN_OK && error) *error = reason;
+    return status;
+}
+
+void rin_store_set_patience(rin_store *store, double seconds, const atomic_bool *stop) {
+    store->patience = seconds;
+    store->stop = stop;
 }
 
 size_t rin_store_n_cached(const rin_store *store) {

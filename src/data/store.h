@@ -19,11 +19,15 @@ void rin_store_free(rin_store *store);
 
 /*
  * Item index or, when that is broken, the next good one; *used says which. Shapes: out (height, width, channels).
- * One that cannot be read is tried again, for a fifth of a second, and then replaced for this time only.
+ * One that cannot be read is tried again, for a fifth of a second, and then replaced for this time only; when ten in a
+ * row cannot be read all of them are tried until patience is at its end.
  * Errors: with strict those of a broken item; FORMAT when no item is good; IO when ten in a row cannot be read; MEMORY.
  * Threads: safe.
  */
 rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *used, rin_error *error) RIN_CHECKED;
+
+/* From now on: how many seconds to be patient, and what ends that early. Before, there is no waiting. */
+void rin_store_set_patience(rin_store *store, double seconds, const atomic_bool *stop);
 
 size_t rin_store_n_cached(const rin_store *store);
 size_t rin_store_n_broken(const rin_store *store);

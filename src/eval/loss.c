@@ -57,6 +57,16 @@ static rin_status choose_items(evaluation *e, int64_t limit, rin_error *error) {
     return RIN_OK;
 }
 
+static rin_status create_program(evaluation *e, int64_t batch, rin_error *error) {
+    rin_step_options options = {.batch = batch, .parts = 1, .times_given = true, .inference = true, .eps_error = true};
+    rin_program_options bound = {.parameters = RIN_ARENA_EMA};
+    rin_graph *graph;
+    rin_program_free(e->program);
+    e->program = NULL;
+    rin_status status = rin_step_graph(&e->config, &options, &graph, error);
+    return status == RIN_OK ? rin_program_create(graph, e->model->weights, &bound, &e->program, error) : status;
+}
+
 static rin_status prepare(evaluation *e, const char *data, int64_t limit, rin_error *error) {
     rin_log log = {e->listener.on_log, e->listener.user};
     const rin_config_model *m = &e->config.model;
@@ -71,21 +81,17 @@ static rin_status prepare(evaluation *e, const char *data, int64_t limit, rin_er
                                rin_dataset_n_classes(e->dataset), (long long)e->classes);
     }
     if (status == RIN_OK) status = choose_items(e, limit, error);
+    if (status == RIN_OK) {
+        uint64_t numbers = BATCH * ((uint64_t)e->per_image + (uint64_t)e->classes + 1);
+        status = rin_memory_expect(numbers * sizeof(float), "a batch of images", error);
+    }
+    /* Refuses what does not fit before images take memory. */
+    if (status == RIN_OK) status = create_program(e, RIN_MIN((int64_t)BATCH, e->n), error);
     if (status != RIN_OK) return status;
     e->images = rin_calloc((size_t)(BATCH * e->per_image), sizeof *e->images, error);
     e->one_hot = rin_calloc((size_t)(BATCH * e->classes), sizeof *e->one_hot, error);
     e->times = rin_calloc(BATCH, sizeof *e->times, error);
     return e->images && e->one_hot && e->times ? RIN_OK : RIN_ERR_MEMORY;
-}
-
-static rin_status create_program(evaluation *e, int64_t batch, rin_error *error) {
-    rin_step_options options = {.batch = batch, .parts = 1, .times_given = true, .inference = true, .eps_error = true};
-    rin_program_options bound = {.parameters = RIN_ARENA_EMA};
-    rin_graph *graph;
-    rin_program_free(e->program);
-    e->program = NULL;
-    rin_status status = rin_step_graph(&e->config, &options, &graph, error);
-    return status == RIN_OK ? rin_program_create(graph, e->model->weights, &bound, &e->program, error) : status;
 }
 
 /* Loads the images from item `first` of the list on, BATCH of them at most; broken ones leave the list. */
@@ -153,7 +159,7 @@ static rin_status run_batch(evaluation *e, int64_t first, int64_t n, uint64_t se
 static rin_status run(evaluation *e, const double *times, int n_times, uint64_t seed, double *losses,
                       rin_error *error) {
     rin_status status = RIN_OK;
-    int64_t bound = 0;
+    int64_t bound = RIN_MIN((int64_t)BATCH, e->n);
     for (int64_t first = 0, n; first < e->n && status == RIN_OK; first += BATCH) {
         status = load_images(e, first, &n, error);
         if (status != RIN_OK || !n) break;

@@ -125,6 +125,12 @@ static void decode_or_escape(png_job *job) {
     png_set_read_fn(job->png, job, on_read);
     png_set_user_limits(job->png, RIN_IMAGE_MAX_SIDE, RIN_IMAGE_MAX_SIDE);
     png_set_chunk_malloc_max(job->png, MAX_CHUNK_BYTES);
+#ifdef PNG_HANDLE_AS_UNKNOWN_SUPPORTED
+    /* Not used here, and kept by the hundreds they could fill the memory. */
+    static const png_byte unused[] = "tEXt\0zTXt\0iTXt\0sPLT\0iCCP\0hIST\0pCAL\0sCAL";
+    enum { NAME_BYTES = 5 };
+    png_set_keep_unknown_chunks(job->png, PNG_HANDLE_CHUNK_NEVER, unused, (int)(sizeof unused / NAME_BYTES));
+#endif
     job->status = decode(job);
 }
 

@@ -218,8 +218,27 @@ rin_status rin_generator_write(const rin_generator *g, int64_t i, const char *pa
     return write_png(g, path, pixels, width, height, error);
 }
 
+enum { GAP = 2, MOST_SIDE = 65500 }; /* pixels around pictures of a grid, and of its sides */
+
+/* Pixels of a row or column of n pictures. */
+static int64_t side_of(int64_t n, int size) {
+    return n * (size + GAP) + GAP;
+}
+
+static int64_t square_columns(const rin_generator *g) {
+    return (int64_t)ceil(sqrt((double)g->count));
+}
+
+bool rin_generator_has_grid(const rin_generator *g) {
+    int width, height, channels;
+    if (!g) return false;
+    rin_generator_size(g, &width, &height, &channels);
+    int64_t across = square_columns(g), down = (g->count + across - 1) / across;
+    return (channels == 1 || channels == 3) && side_of(across, width) <= MOST_SIDE &&
+           side_of(down, height) <= MOST_SIDE;
+}
+
 rin_status rin_generator_write_grid(const rin_generator *g, int columns, const char *path, rin_error *error) {
-    enum { GAP = 2, MOST_SIDE = 65500 };
     if (!g) return rin_error_null(error, __func__, "generator");
     if (!path) return rin_error_null(error, __func__, "path");
     if (columns < 0)
@@ -230,15 +249,19 @@ rin_status rin_generator_write_grid(const rin_generator *g, int columns, const c
     }
     int width, height, channels;
     rin_generator_size(g, &width, &height, &channels);
-    int64_t across = columns > 0 ? columns : (int64_t)ceil(sqrt((double)g->count));
-    across = RIN_MIN(across, g->count);
-    int64_t down = (g->count + across - 1) / across;
-    int64_t w = across * (width + GAP) + GAP, h = down * (height + GAP) + GAP;
-    if (w > MOST_SIDE || h > MOST_SIDE) {
+    if (!rin_generator_has_grid(g)) {
         return rin_error_set(error, RIN_ERR_ARG,
-                             "a grid of %lld x %lld pictures is too large for one file: save each picture instead",
-                             (long long)across, (long long)down);
+                             "%lld pictures of %d x %d pixels and %d channels cannot be in one file: save each picture "
+                             "instead; a file has 1 or 3 channels and sides of up to %d pixels",
+                             (long long)g->count, width, height, channels, MOST_SIDE);
     }
+    int64_t across = RIN_MIN(columns > 0 ? columns : square_columns(g), g->count);
+    int64_t down = (g->count + across - 1) / across;
+    if (side_of(across, width) > MOST_SIDE || side_of(down, height) > MOST_SIDE) {
+        across = square_columns(g);
+        down = (g->count + across - 1) / across;
+    }
+    int64_t w = side_of(across, width), h = side_of(down, height);
     uint8_t *sheet = rin_calloc((size_t)(w * h), (size_t)channels, error);
     if (!sheet) return RIN_ERR_MEMORY;
     memset(sheet, 255, (size_t)(w * h * channels));

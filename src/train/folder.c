@@ -6,7 +6,7 @@
 #include "image/image.h"
 #include "train/train.h"
 
-enum { MOST_JSON_BYTES = 64 << 20 };
+enum { MOST_JSON_BYTES = 32 << 20 };
 
 char *rin_run_path(const rin_trainer *trainer, const char *name, rin_error *error) {
     return rin_path_join(trainer->run, name, error);
@@ -88,7 +88,8 @@ rin_status rin_run_lock_folder(rin_trainer *trainer, rin_error *error) {
         rin_log_write(log, RIN_LOG_INFO, "the run was left by %s without an orderly end; its lock is taken over",
                       left_by);
     if (status == RIN_OK) status = remove_temporaries(trainer->run, error);
-    if (status == RIN_OK && rin_path_is_dir(samples)) status = remove_temporaries(samples, error);
+    if (status == RIN_OK && rin_path_is_dir(samples) && !rin_path_is_link(samples))
+        status = remove_temporaries(samples, error);
     rin_free(samples);
     rin_free(path);
     return status;
@@ -190,6 +191,7 @@ rin_status rin_run_read_folder(rin_trainer *trainer, rin_error *error) {
     }
     if (status == RIN_OK) status = rin_config_load_file(&trainer->config, ini, error);
     if (status == RIN_OK) status = rin_file_read(json, MOST_JSON_BYTES, &text, &n, error);
+    trainer->description.config = trainer->config;
     if (status == RIN_OK) status = parse_run_json(trainer, text, n, error);
     rin_free(text);
     rin_free(json);

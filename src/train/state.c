@@ -201,9 +201,13 @@ rin_status rin_state_save(rin_trainer *trainer, rin_error *error) {
 
 /* ---- loading ---- */
 
-static int64_t whole_number(const rin_safetensors *file, const char *key) {
+/* A count of steps; 0 where there is none. */
+static rin_status read_count(const rin_safetensors *file, const char *key, int64_t *count, rin_error *error) {
     const char *text = rin_safetensors_metadata(file, key);
-    return text ? RIN_MAX(strtoll(text, NULL, 10), 0) : 0;
+    *count = 0;
+    if (!text || (rin_number_parse_int(text, count) && *count >= 0 && *count <= MOST_STEPS)) return RIN_OK;
+    return rin_error_set(error, RIN_ERR_FORMAT, "metadata %s = '%.40s' is no number from 0 to %d", key, text,
+                         MOST_STEPS);
 }
 
 static rin_status read_norms(rin_trainer *trainer, const rin_safetensors *file, rin_error *error) {
@@ -224,9 +228,9 @@ static rin_status load_from(rin_trainer *trainer, const char *path, rin_error *e
     if (status != RIN_OK) return status;
     const char *sum = rin_safetensors_metadata(file, "loss_sum");
     if (!sum || !rin_number_parse_real(sum, &trainer->loss_sum)) trainer->loss_sum = 0;
-    trainer->loss_count = whole_number(file, "loss_count");
-    trainer->bad_steps = whole_number(file, "bad_steps");
-    trainer->bad_in_row = whole_number(file, "bad_in_row");
+    status = read_count(file, "loss_count", &trainer->loss_count, error);
+    if (status == RIN_OK) status = read_count(file, "bad_steps", &trainer->bad_steps, error);
+    if (status == RIN_OK) status = read_count(file, "bad_in_row", &trainer->bad_in_row, error);
     trainer->saved_step = trainer->step;
     for (size_t i = 0; i < RIN_COUNT(parts) && status == RIN_OK; i++) {
         status = rin_arena_read(trainer->weights, parts[i].arena, parts[i].prefix, file, error);

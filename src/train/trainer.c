@@ -125,6 +125,7 @@ static rin_status open_loader(rin_trainer *trainer, rin_error *error) {
                                   .workers = (int)c->data.workers,
                                   .start_batch = (uint64_t)(trainer->step * parts),
                                   .strict = c->data.strict,
+                                  .patience = (double)c->data.patience,
                                   .cache_bytes = cache_bytes(trainer),
                                   .cancel = &trainer->cancelled,
                                   .log = rin_trainer_log(trainer),

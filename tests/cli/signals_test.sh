@@ -154,10 +154,10 @@ grep -q "300 steps done" "$work/stdout" || fail "a closed pipe ended training"
 
 # A reader that comes late: of more remarks than can be kept it gets the first ones, and is told of the others.
 long=$(printf '%0200d' 0)
-mkdir "$work/broken"
-cp "$work/images/cat/0000.jpg" "$work/broken"
-echo "no image" >"$work/broken/$long.jpg"
-for i in $(seq 600); do ln "$work/broken/$long.jpg" "$work/broken/$long$i.jpg"; done
+mkdir -p "$work/broken/$long"
+cp "$work/images/cat/0000.jpg" "$work/broken/$long"
+echo "no image" >"$work/broken/$long/$long.jpg"
+for i in $(seq 200); do ln "$work/broken/$long/$long.jpg" "$work/broken/$long/$long$i.jpg"; done
 mkfifo "$work/pipe"
 # shellcheck disable=SC2086
 "$rin" train --data "$work/broken" --out "$work/unread" $tiny $endless >"$work/stdout" 2>"$work/pipe" </dev/null &

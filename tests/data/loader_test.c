@@ -238,7 +238,7 @@ static void test_broken_images_are_replaced(void **state) {
 
 static void test_not_all_of_many_broken_images_are_named(void **state) {
     (void)state;
-    enum { BROKEN = 130, NAMED = 100 };
+    enum { BROKEN = 230, NAMED = 200 };
     corpus c = corpus_make();
     corpus_add_many(&c, SIDE, 2);
     for (int i = 0; i < BROKEN; i++) {
@@ -345,6 +345,64 @@ static void test_unreadable_image_comes_back(void **state) {
     corpus_remove(&c);
 }
 
+/* The whole corpus at once. */
+static void hide_all(const corpus *c, bool hidden) {
+    char away[64];
+    snprintf(away, sizeof away, "%s.away", c->root);
+    assert_int_equal(rename(hidden ? c->root : away, hidden ? away : c->root), 0);
+}
+
+static void sleep_for(double seconds) {
+    struct timespec time = {.tv_sec = (time_t)seconds};
+    time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+    (void)nanosleep(&time, NULL);
+}
+
+/* What is away for a while is waited for, and the examples are those of an undisturbed run. */
+static void test_a_source_that_comes_back(void **state) {
+    (void)state;
+    enum { N = 12, BATCHES = 6, AWAY = 2, BACK = 4 };
+    corpus c = corpus_make();
+    corpus_add_many(&c, SIDE, N);
+    rin_dataset *dataset = open_logged(&c, "", NULL);
+    remarks r = {0};
+    rin_loader_options o = usual(N);
+    size_t items[N * BATCHES];
+    static float images[N * BATCHES * ELEMENTS];
+    collect(dataset, o, BATCHES, items, images);
+    o.patience = 60;
+    o.log = (rin_log){remarks_add, &r};
+    rin_loader *loader = make(dataset, o);
+    for (int k = 0; k < BATCHES; k++) {
+        if (k == AWAY) {
+            sleep_for(0.3); /* until as much is prefetched as can be */
+            hide_all(&c, true);
+        }
+        if (k == BACK) {
+            sleep_for(2.5); /* longer than ten images are tried */
+            hide_all(&c, false);
+        }
+        rin_batch batch = next(loader);
+        assert_memory_equal(batch.items, items + k * N, sizeof *items * N);
+        assert_memory_equal(batch.images, images + k * N * ELEMENTS, sizeof *images * N * ELEMENTS);
+    }
+    assert_int_equal(r.n_warnings, 1);
+    assert_non_null(strstr(r.text, "10 images in a row cannot be read"));
+    assert_non_null(strstr(r.text, "Waiting for the data, 60 seconds at most"));
+    rin_loader_free(loader);
+
+    /* Leaving does not wait. */
+    o.patience = 1000;
+    loader = make(dataset, o);
+    hide_all(&c, true);
+    double begun = rin_clock_seconds();
+    rin_loader_free(loader);
+    assert_true(rin_clock_seconds() - begun < 30);
+    hide_all(&c, false);
+    rin_dataset_close(dataset);
+    corpus_remove(&c);
+}
+
 static void test_a_source_that_is_gone(void **state) {
     (void)state;
     corpus c = corpus_make();
@@ -440,6 +498,7 @@ int main(void) {
         cmocka_unit_test(test_not_all_of_many_broken_images_are_named),
         cmocka_unit_test(test_strict),
         cmocka_unit_test(test_unreadable_image_comes_back),
+        cmocka_unit_test(test_a_source_that_comes_back),
         cmocka_unit_test(test_a_source_that_is_gone),
         cmocka_unit_test(test_nothing_left),
         cmocka_unit_test(test_cancel_and_early_free),

@@ -81,12 +81,13 @@ rin_config *run_config(const char *options) {
     rin_error error = {0};
     rin_config *config;
     assert_ok(rin_config_create(&config, &error), &error);
-    options_set(config, "model.image_height=8 model.image_width=8 model.num_layers=1 model.latent_slots=4 "
-                        "model.latent_dim=8 model.latent_num_heads=2 model.latent_mlp_ratio=1 model.tape_dim=8 "
-                        "model.tape_mlp_ratio=1 model.rw_num_heads=2 "
-                        "train.steps=6 train.batch=4 train.seed=3 train.threads=1 train.warmup_steps=2 "
-                        "train.checkpoint_every=2 train.sample_every=0 train.log_every=1 data.workers=1 "
-                        "sample.steps=2");
+    options_set(config,
+                "model.image_height=8 model.image_width=8 model.num_layers=1 model.latent_slots=4 "
+                "model.latent_dim=8 model.latent_num_heads=2 model.latent_mlp_ratio=1 model.tape_dim=8 "
+                "model.tape_mlp_ratio=1 model.rw_num_heads=2 "
+                "train.steps=6 train.batch=4 train.seed=3 train.threads=1 train.warmup_steps=2 "
+                "train.checkpoint_every=2 train.sample_every=0 train.log_every=1 data.workers=1 data.patience=0 "
+                "sample.steps=2");
     options_set(config, options);
     return config;
 }

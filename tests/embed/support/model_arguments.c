@@ -163,6 +163,11 @@ static void generator_write(const arguments *a) {
     EMBED_FAILS(RIN_ERR_IO, a->pipe, rin_generator_write, a->generator, 0, a->pipe);
 }
 
+static void has_grid(const arguments *a) {
+    assert_false(rin_generator_has_grid(NULL));
+    assert_true(rin_generator_has_grid(a->generator));
+}
+
 static void write_grid(const arguments *a) {
     const char *path = embed_path(a->e, "grid.png");
     rin_error error = {0};
@@ -224,6 +229,7 @@ const arguments_row arguments_of_model[] = {
     {"rin_generator_size", generator_size},
     {"rin_generator_pixels", generator_pixels},
     {"rin_generator_write", generator_write},
+    {"rin_generator_has_grid", has_grid},
     {"rin_generator_write_grid", write_grid},
     {"rin_eval_loss", eval_loss},
 };
