@@ -82,6 +82,15 @@ rm "$disk/filler"
 expect 0 "6 steps done" "$rin" train --out "$disk/run" --resume
 the_same_as_whole "$disk/run"
 
+# Room for two checkpoints, not for three: the one that is kept makes room for the next.
+rm -r "$disk/run"
+fill $((2 * model + 2 * state + 30))
+expect 0 "6 steps done" train "$disk/run" --set train.keep=2 --set train.checkpoint_every=1
+grep -q "the checkpoint of step 1 makes room for that of step 3" "$work/stderr" || fail "no word of the room that is made"
+same "$work/whole/state.safetensors" "$disk/run/state.safetensors"
+no_temporaries
+rm "$disk/filler"
+
 # No room at all: not even a beginning, and none is left.
 rm -r "$disk/run"
 fill 0

@@ -28,6 +28,10 @@ expect 2 "there are: airplane, bird, cat, dog" "$rin" sample --model "$run" --ou
 expect 2 "sample.*" "$rin" sample --model "$run" --out "$work/c.png" --set model.tape_dim=8
 expect 2 ".png" "$rin" sample --model "$run" --out "$work/c.jpg"
 expect 1 "No such file" "$rin" sample --model "$run" --out "$work/nowhere/c.png"
+mkdir "$work/folder.png"
+expect 2 "not a regular file" "$rin" sample --model "$run" --out "$work/folder.png"
+# A row of 7000 pictures is longer than a file may be wide.
+expect 0 "7000 pictures" "$rin" sample --model "$run" --out "$work/c.png" --class cat --count 7000 --steps 1 --seed 1
 expect 1 "$work/nothing" "$rin" sample --model "$work/nothing" --out "$work/c.png"
 
 # Measuring: keys as they were written.

@@ -323,6 +323,8 @@ static void test_schedules(void **state) {
         "log@1,2,maybe",
         "log@1,1,t",
         "sigmoid@-3,3,nan",
+        "sigmoid@-1e300,1e300,1",
+        "log@1,1.00000001,f",
         "sigmoid@ -3,3,1",
         "cosine@-1,1,1",
         "cosine@0.9999999,1,1",

@@ -182,6 +182,59 @@ static void test_damaged_archives(void **state) {
     corpus_remove(&c);
 }
 
+/* A header that fails its check is no file that is merely left out. */
+static void test_damaged_tar_header(void **state) {
+    (void)state;
+    enum { BLOCK = 512 };
+    corpus c = corpus_make();
+    packer p = packer_open(&c, "bad.tar", "tar");
+    for (int i = 0; i < 3; i++) {
+        const char name[] = {(char)('0' + i), '.', 'p', 'n', 'g', '\0'};
+        packer_add_png(&p, name, 4, i);
+    }
+    packer_close(&p);
+    char *path = corpus_path(&c, "bad.tar"), *bytes;
+    size_t n;
+    assert_int_equal(rin_file_read(path, 1 << 20, &bytes, &n, NULL), RIN_OK);
+    char *header = bytes + BLOCK;
+    while (memcmp(header, "1.png", 6) != 0) header += BLOCK;
+    header[20] ^= 1;
+    corpus_add(&c, "bad.tar", bytes, n);
+    expect_not_opened(&c, "bad.tar", RIN_ERR_FORMAT, "damaged or cut");
+    rin_free(bytes);
+    rin_free(path);
+    corpus_remove(&c);
+}
+
+/* The holes of a sparse file are not in the archive: 300 bytes could become any number of zeros. */
+static void test_sparse_entries_are_left_out(void **state) {
+    (void)state;
+    corpus c = corpus_make();
+    packer p = packer_open(&c, "sparse.tar.gz", "tar.gz");
+    packer_add_png(&p, "1.png", 4, 10);
+    struct archive_entry *entry = archive_entry_new();
+    archive_entry_set_pathname(entry, "2.png");
+    archive_entry_set_size(entry, 200 << 20);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_sparse_add_entry(entry, (200 << 20) - 6, 6);
+    assert_int_equal(archive_write_header(p.archive, entry), ARCHIVE_OK);
+    char *zeros = calloc(1, 200 << 20);
+    assert_int_equal(archive_write_data(p.archive, zeros, 200 << 20), 200 << 20);
+    free(zeros);
+    archive_entry_free(entry);
+    packer_close(&p);
+    char *path = corpus_path(&c, "sparse.tar.gz");
+    rin_dataset *dataset;
+    rin_error error = {0};
+    rin_dataset_options options = {.memory_bytes = 1 << 20};
+    if (rin_dataset_open(path, &options, (rin_log){0}, &dataset, &error) != RIN_OK) fail_msg("%s", error.text);
+    assert_int_equal(rin_dataset_count(dataset), 1);
+    assert_int_equal(rin_dataset_n_ignored(dataset), 1);
+    rin_dataset_close(dataset);
+    rin_free(path);
+    corpus_remove(&c);
+}
+
 static void test_archive_memory_is_bounded(void **state) {
     (void)state;
     corpus c = corpus_make();
@@ -351,6 +404,8 @@ int main(void) {
         cmocka_unit_test(test_archives),
         cmocka_unit_test(test_archive_with_two_versions),
         cmocka_unit_test(test_damaged_archives),
+        cmocka_unit_test(test_damaged_tar_header),
+        cmocka_unit_test(test_sparse_entries_are_left_out),
         cmocka_unit_test(test_archive_memory_is_bounded),
         cmocka_unit_test(test_shipped_subset),
         cmocka_unit_test(test_cifar_binary),

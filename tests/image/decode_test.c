@@ -6,6 +6,10 @@
 
 #include <cmocka.h>
 
+#include <sys/resource.h>
+
+#include <zlib.h>
+
 #include "image/encode.h"
 #include "image/image.h"
 
@@ -247,6 +251,42 @@ static void test_png_cut_or_damaged(void **state) {
     expect_refused(whole, "PNG: damaged or cut");
 }
 
+/* Texts are not read: inflated and kept they would take memory out of all proportion to the file. */
+static void test_png_texts_take_no_memory(void **state) {
+    (void)state;
+    enum { TEXTS = 40, BYTES = 7 << 20, MOST_KIB = 100 << 10 };
+    uint8_t pixels[3 * N];
+    fill(pixels, 3);
+    encoded plain = encode_rgb_png(pixels, W, H), file = {0};
+    uLongf packed_bytes = compressBound(BYTES);
+    uint8_t *text = malloc(BYTES), *packed = malloc(packed_bytes + 8);
+    memset(text, 'a', BYTES);
+    memcpy(packed, "zTXtkey\0\0", 9); /* the chunk's name, a key, a NUL and the method */
+    assert_int_equal(compress2(packed + 9, &packed_bytes, text, BYTES, 9), Z_OK);
+    size_t head = 8 + 25; /* the signature and IHDR */
+    encoded_add(&file, plain.bytes, head);
+    for (int i = 0; i < TEXTS; i++) {
+        uint32_t check = (uint32_t)crc32(0, packed, (uInt)packed_bytes + 9);
+        const uint32_t length = (uint32_t)packed_bytes + 5;
+        const uint8_t before[4] = {(uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8),
+                                   (uint8_t)length};
+        const uint8_t after[4] = {(uint8_t)(check >> 24), (uint8_t)(check >> 16), (uint8_t)(check >> 8),
+                                  (uint8_t)check};
+        encoded_add(&file, before, 4);
+        encoded_add(&file, packed, packed_bytes + 9);
+        encoded_add(&file, after, 4);
+    }
+    encoded_add(&file, plain.bytes + head, plain.n - head);
+    free(plain.bytes);
+    free(text);
+    free(packed);
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    expect_pixels(decode(file), pixels, 3, 0);
+    getrusage(RUSAGE_SELF, &after);
+    assert_in_range(after.ru_maxrss - before.ru_maxrss, 0, MOST_KIB);
+}
+
 /* ---- WebP ---- */
 
 static void test_webp(void **state) {
@@ -432,6 +472,7 @@ int main(void) {
         cmocka_unit_test(test_png_transparent_colour),
         cmocka_unit_test(test_png_16_bits),
         cmocka_unit_test(test_png_cut_or_damaged),
+        cmocka_unit_test(test_png_texts_take_no_memory),
         cmocka_unit_test(test_webp),
         cmocka_unit_test(test_webp_animation_gives_first_frame),
         cmocka_unit_test(test_webp_animation_lays_frame_on_white),
