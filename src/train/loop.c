@@ -213,9 +213,12 @@ static rin_status save_and_leave(rin_trainer *trainer, rin_status status, rin_er
     if (status == RIN_ERR_NUMERIC) return status;
     rin_status saved = trainer->step > trainer->saved_step ? rin_state_save(trainer, &failure) : RIN_OK;
     if (saved != RIN_OK) {
-        if (status == RIN_ERR_CANCELLED)
-            return rin_error_set(error, saved, "step %lld is not saved: %s", (long long)trainer->step, failure.text);
-        return rin_error_prefix(error, status, "step %lld is not saved (%s)", (long long)trainer->step, failure.text);
+        bool other = status != RIN_ERR_CANCELLED && error && strcmp(error->text, failure.text) != 0;
+        if (other)
+            return rin_error_prefix(error, status, "step %lld is not saved (%s)", (long long)trainer->step,
+                                    failure.text);
+        return rin_error_set(error, saved, "step %lld is not saved: %s. The run can be resumed from step %lld",
+                             (long long)trainer->step, failure.text, (long long)RIN_MAX(trainer->saved_step, 0));
     }
     if (rin_trainer_is_done(trainer) && !rin_run_lacks_samples(trainer)) {
         if (status != RIN_ERR_CANCELLED)
