@@ -143,7 +143,7 @@ rin_status rin_file_read(const char *path, size_t max_bytes, char **bytes, size_
 
 /* ---- writing files ---- */
 
-/* What stands between the name of a file and two numbers while the file is being written. */
+/* What stands between the name of a file and two numbers, with a dash between, while the file is being written. */
 #define RIN_TEMPORARY ".tmp-"
 
 /* A file that appears under its name only when complete: temporary name, sync, rename, sync of the folder. */
@@ -158,6 +158,8 @@ rin_status rin_atomic_commit(rin_atomic_file *file, rin_error *error) RIN_CHECKE
 /* Removes the temporary file; does nothing after commit. */
 void rin_atomic_abort(rin_atomic_file *file);
 rin_status rin_file_write(const char *path, const void *bytes, size_t n, rin_error *error) RIN_CHECKED; /* atomic */
+/* Whether this is the name of a file that was being written when its process was killed. */
+bool rin_atomic_is_left_over(const char *name);
 
 /* Adds bytes at the end of a file, all or, if the system lets us, none of them; creates it when it is not there. Links
  * are not followed. */

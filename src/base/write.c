@@ -106,6 +106,19 @@ rin_status rin_file_write(const char *path, const void *bytes, size_t n, rin_err
     return status;
 }
 
+bool rin_atomic_is_left_over(const char *name) {
+    static const char digits[] = "0123456789";
+    size_t end = strlen(name);
+    for (int numbers = 0; numbers < 2; numbers++) { /* from the back */
+        size_t before = end;
+        while (end && strchr(digits, name[end - 1])) end--;
+        if (end == before || !end || name[end - 1] != '-') return false;
+        if (numbers == 0) end--;
+    }
+    size_t n = sizeof RIN_TEMPORARY - 1;
+    return end > n && memcmp(name + end - n, RIN_TEMPORARY, n) == 0;
+}
+
 /* ---- files that grow ---- */
 
 static bool write_all(int fd, const char *bytes, size_t n) {
@@ -122,7 +135,9 @@ static bool write_all(int fd, const char *bytes, size_t n) {
 rin_status rin_file_append(const char *path, const void *bytes, size_t n, rin_error *error) {
     struct stat before;
     rin_status status = RIN_OK;
-    int fd = rin_fault(RIN_FAULT_OPEN) ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
+    int fd = rin_fault(RIN_FAULT_OPEN)
+                 ? -1
+                 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
     if (fd < 0 || fstat(fd, &before) != 0) {
         status = rin_error_system(error, "open", path);
     } else if (!write_all(fd, bytes, n)) {

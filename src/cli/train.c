@@ -49,7 +49,7 @@ static int compare_option(const char *key, const rin_config *wanted, const rin_c
         code = rin_cli_fail(&error);
     } else if (strcmp(asked, has) != 0) {
         code = rin_cli_refuse(
-            "the run has %s = %s and cannot go on with %s; leave that option out, start a new run, or edit its config.ini",
+            "the run has %s = %s and cannot go on with %s; leave it out, start a new run, or edit its config.ini",
             key, has, asked);
     }
     rin_string_free(asked);

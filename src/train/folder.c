@@ -19,24 +19,13 @@ static rin_status write_text(const rin_trainer *trainer, const char *name, const
     return status;
 }
 
-/* Whether a file is a half-written one of ours: "<name>.tmp-<process>-<number>". */
-static bool is_temporary(const char *name) {
-    static const char digits[] = "0123456789";
-    const char *at = strstr(name, RIN_TEMPORARY);
-    for (const char *next; at && (next = strstr(at + 1, RIN_TEMPORARY));) at = next;
-    if (!at) return false;
-    at += sizeof RIN_TEMPORARY - 1;
-    size_t process = strspn(at, digits), number = at[process] == '-' ? strspn(at + process + 1, digits) : 0;
-    return process && number && !at[process + 1 + number];
-}
-
 /* ---- creating and reading ---- */
 
 static const char lock_name[] = "lock", data_name[] = "run.json", config_name[] = "config.ini";
 
 /* config.ini is written last: without it, these are what is left of a start that failed. */
 static bool is_left_over(const char *name) {
-    return strcmp(name, lock_name) == 0 || strcmp(name, data_name) == 0 || is_temporary(name);
+    return strcmp(name, lock_name) == 0 || strcmp(name, data_name) == 0 || rin_atomic_is_left_over(name);
 }
 
 rin_status rin_run_refuse_used(const char *run, rin_error *error) {
@@ -58,7 +47,7 @@ static rin_status remove_temporaries(const char *folder, rin_error *error) {
     rin_dir *dir;
     rin_status status = rin_dir_open(folder, &dir, error);
     for (const char *name; status == RIN_OK && (status = rin_dir_next(dir, &name, error)) == RIN_OK && name;) {
-        if (!is_temporary(name)) continue;
+        if (!rin_atomic_is_left_over(name)) continue;
         char *path = rin_path_join(folder, name, error);
         if (!path) status = RIN_ERR_MEMORY;
         else if (!rin_path_is_dir(path)) status = rin_file_remove(path, error);

@@ -65,11 +65,23 @@ static void test_text_grows(void **state) {
     rin_free(chars);
 }
 
+static void test_left_overs_by_their_names(void **state) {
+    (void)state;
+    static const char *const ours[] = {"a.tmp-1-0", "state.safetensors.tmp-4711-12", "a.tmp-x.tmp-1-2"};
+    static const char *const others[] = {"",         "a",        ".tmp-1-2",   "a.tmp-",     "a.tmp-1",
+                                         "a.tmp-1-", "a.tmp--1", "a.tmp-1-2x", "a.tmp-x1-2", "a.tmp-1-2-3",
+                                         "a.tmp1-2", "1-2",      "a.tmp-1 -2", "-",          "12"};
+    for (size_t i = 0; i < RIN_COUNT(ours); i++) assert_true(rin_atomic_is_left_over(ours[i]));
+    for (size_t i = 0; i < RIN_COUNT(others); i++) {
+        if (rin_atomic_is_left_over(others[i])) fail_msg("'%s' is taken for ours", others[i]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_philox_known_answers), cmocka_unit_test(test_normal_moments),
         cmocka_unit_test(test_error_prefix),         cmocka_unit_test(test_calloc_overflow),
-        cmocka_unit_test(test_text_grows),
+        cmocka_unit_test(test_text_grows),           cmocka_unit_test(test_left_overs_by_their_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
