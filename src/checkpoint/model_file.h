@@ -16,8 +16,8 @@ typedef struct rin_description {
 } rin_description;
 
 void rin_description_clear(rin_description *description);
-/* Class names from a JSON array of strings, no more than the configuration has classes, and from a list. A folder's name
- * may hold any byte, a file's metadata UTF-8 alone: other bytes become question marks. */
+/* Class names from a JSON array of strings, no more than the configuration has classes, and from a list. A folder's
+ * name may hold any byte, a file's metadata UTF-8 alone: other bytes become question marks. */
 rin_status rin_description_parse_classes(rin_description *description, const char *json, rin_error *error) RIN_CHECKED;
 rin_status rin_description_copy_classes(rin_description *description, const char *const *classes, int64_t n,
                                         rin_error *error) RIN_CHECKED;
