@@ -18,7 +18,7 @@ typedef void (*rin_loading_fn)(void *user, size_t done, size_t total);
 typedef struct rin_dataset rin_dataset;
 
 typedef struct rin_dataset_options {
-    uint64_t memory_bytes;     /* what the files of an archive may take in memory; 0: a quarter of the machine's */
+    uint64_t memory_bytes; /* for the list of images, and for the files of an archive; 0: a quarter of the machine's */
     const atomic_bool *cancel; /* ends listing when true; may be NULL */
     rin_loading_fn progress;   /* of listing; may be NULL */
     void *progress_user;
@@ -34,7 +34,7 @@ typedef struct rin_dataset_options {
  * Images are told by their names (.jpg, .jpeg, .jpe, .jfif, .png, .webp); hidden and other files are left out. Items
  * are in the bytewise order of their names. options may be NULL.
  * Ownership: *out is closed by rin_dataset_close, which accepts NULL.
- * Errors: IO; FORMAT for no images, another kind or a damaged archive; MEMORY for an archive above the bound;
+ * Errors: IO; FORMAT for no images, another kind or a damaged archive; MEMORY for a list or an archive above the bound;
  * CANCELLED.
  */
 rin_status rin_dataset_open(const char *path, const rin_dataset_options *options, rin_log log, rin_dataset **out,

@@ -89,6 +89,7 @@ rin_status rin_dataset_open(const char *path, const rin_dataset_options *options
     request.shown = rin_clock_seconds();
     rin_dataset *dataset = rin_calloc(1, sizeof *dataset, error);
     if (!dataset) return RIN_ERR_MEMORY;
+    dataset->items.most_bytes = request.memory_bytes;
     rin_status status = find_kind(path, &dataset->kind, error);
     if (status == RIN_OK) status = dataset->kind->open(&request, &dataset->items, &dataset->source, error);
     if (status == RIN_OK) status = check_not_empty(dataset, path, error);

@@ -38,6 +38,14 @@ bool rin_items_wants(rin_items *items, const char *name) {
 
 rin_status rin_items_add(rin_items *items, const char *name, uint64_t key, int32_t label, rin_error *error) {
     if (items->n >= MAX_ITEMS) return rin_error_set(error, RIN_ERR_FORMAT, "more than %d images", MAX_ITEMS);
+    items->bytes += strlen(name) + 1 + sizeof *items->items;
+    if (items->bytes > items->most_bytes) {
+        return rin_error_set(
+            error, RIN_ERR_MEMORY,
+            "the list of images takes more than the %zu bytes of memory allowed, after %zu images such "
+            "as '%.200s'",
+            items->most_bytes, items->n, name);
+    }
     if (items->n == items->capacity) {
         size_t capacity = RIN_MAX(2 * items->capacity, 256);
         rin_item *grown = rin_realloc(items->items, capacity, sizeof *grown, error);

@@ -19,6 +19,8 @@ typedef struct rin_item {
 typedef struct rin_items {
     rin_item *items; /* (n) */
     size_t n, capacity;
+    size_t bytes,
+        most_bytes; /* what the list takes, and may take; links to links can make any number of files of one */
     char **classes; /* (n_classes) */
     size_t n_classes;
     size_t *class_counts;     /* (n_classes) */
@@ -32,7 +34,7 @@ bool rin_items_wants(rin_items *items, const char *name);
 /* Counts a file that is left out for another reason than its name. */
 void rin_items_leave_out(rin_items *items, const char *name);
 
-/* Appends an item; name is copied. Errors: MEMORY; FORMAT for too many. */
+/* Appends an item; name is copied. Errors: MEMORY, also beyond most_bytes; FORMAT for too many. */
 rin_status rin_items_add(rin_items *items, const char *name, uint64_t key, int32_t label, rin_error *error) RIN_CHECKED;
 
 /* Appends a class; name is copied. */

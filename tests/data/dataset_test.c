@@ -95,6 +95,34 @@ static void test_folder_links(void **state) {
     corpus_remove(&c);
 }
 
+/* Two links in each folder to the next one are two to the thirtieth paths. */
+static void test_links_to_links_are_bounded(void **state) {
+    (void)state;
+    enum { LEVELS = 30 };
+    corpus c = corpus_make();
+    for (int i = 0; i <= LEVELS; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%d/1.png", i);
+        corpus_add_png(&c, name, 4, i);
+        for (int k = 0; k < 2 && i < LEVELS; k++) {
+            char target[16];
+            snprintf(name, sizeof name, "%d/%c", i, 'a' + k);
+            snprintf(target, sizeof target, "../%d", i + 1);
+            char *path = corpus_path(&c, name);
+            assert_int_equal(symlink(target, path), 0);
+            rin_free(path);
+        }
+    }
+    char *path = corpus_path(&c, "0");
+    rin_dataset *dataset;
+    rin_error error = {0};
+    rin_dataset_options options = {.memory_bytes = 1 << 20};
+    assert_int_equal(rin_dataset_open(path, &options, (rin_log){0}, &dataset, &error), RIN_ERR_MEMORY);
+    assert_non_null(strstr(error.text, "the list of images takes more than the 1048576 bytes"));
+    rin_free(path);
+    corpus_remove(&c);
+}
+
 static void test_wrong_paths(void **state) {
     (void)state;
     corpus c = corpus_make();
@@ -400,6 +428,7 @@ int main(void) {
         cmocka_unit_test(test_folder_of_classes),
         cmocka_unit_test(test_folder_without_classes),
         cmocka_unit_test(test_folder_links),
+        cmocka_unit_test(test_links_to_links_are_bounded),
         cmocka_unit_test(test_wrong_paths),
         cmocka_unit_test(test_archives),
         cmocka_unit_test(test_archive_with_two_versions),
