@@ -15,7 +15,7 @@ rin_decode_fn rin_jpeg_decode;
 rin_decode_fn rin_png_decode;
 rin_decode_fn rin_webp_decode;
 
-/* Refuses sides of 0 and sizes above the limits of image.h: FORMAT. */
+/* Refuses sides of 0, sizes above the limits of image.h, and more than a quarter of the memory can decode: FORMAT. */
 rin_status rin_image_check_size(uint64_t width, uint64_t height, rin_error *error) RIN_CHECKED;
 
 /*

@@ -5,8 +5,17 @@
 #include "image/decode.h"
 
 rin_status rin_image_check_size(uint64_t width, uint64_t height, rin_error *error) {
+    enum { LARGE = 16 << 20, BYTES_A_PIXEL = 14 }; /* while it is decoded and turned, at most */
     bool sides_fit = width >= 1 && height >= 1 && width <= RIN_IMAGE_MAX_SIDE && height <= RIN_IMAGE_MAX_SIDE;
-    if (sides_fit && width * height <= RIN_IMAGE_MAX_PIXELS) return RIN_OK;
+    if (sides_fit && width * height <= LARGE) return RIN_OK;
+    if (sides_fit && width * height <= RIN_IMAGE_MAX_PIXELS) {
+        if (width * height * BYTES_A_PIXEL <= rin_memory_total() / 4) return RIN_OK;
+        return rin_error_set(
+            error, RIN_ERR_FORMAT,
+            "the picture has %llu x %llu pixels; decoding it may take more than a quarter of the memory "
+            "there is",
+            (unsigned long long)width, (unsigned long long)height);
+    }
     return rin_error_set(error, RIN_ERR_FORMAT,
                          "the picture has %llu x %llu pixels; allowed are sides of 1 to %d and at most %llu pixels",
                          (unsigned long long)width, (unsigned long long)height, RIN_IMAGE_MAX_SIDE,

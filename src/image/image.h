@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 
-/* What is decoded at most: checked before anything of that size is allocated. */
+/* What is decoded at most, less where there is little memory: checked before anything of that size is allocated. */
 #define RIN_IMAGE_MAX_SIDE 65535
 #define RIN_IMAGE_MAX_PIXELS ((uint64_t)256 << 20)
 

@@ -7,11 +7,13 @@
 #include <cmocka.h>
 
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <zlib.h>
 
+#include "image/decode.h"
 #include "image/encode.h"
-#include "image/image.h"
 
 enum { W = 7, H = 5, N = W * H };
 
@@ -251,6 +253,24 @@ static void test_png_cut_or_damaged(void **state) {
     expect_refused(whole, "PNG: damaged or cut");
 }
 
+/* What the machine has no memory for is refused by its size, before anything is allocated. */
+static void test_large_pictures_where_there_is_little_memory(void **state) {
+    (void)state;
+    assert_int_equal(rin_image_check_size(6000, 5000, NULL), RIN_OK);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit limit = {256 << 20, 256 << 20};
+        bool limited = setrlimit(RLIMIT_DATA, &limit) == 0;
+        bool judged = rin_image_check_size(6000, 5000, NULL) == RIN_ERR_FORMAT &&
+                      rin_image_check_size(4000, 4000, NULL) == RIN_OK;
+        _exit(limited && judged ? 0 : 1);
+    }
+    int how;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+}
+
 /* Texts are not read: inflated and kept they would take memory out of all proportion to the file. */
 static void test_png_texts_take_no_memory(void **state) {
     (void)state;
@@ -472,6 +492,7 @@ int main(void) {
         cmocka_unit_test(test_png_transparent_colour),
         cmocka_unit_test(test_png_16_bits),
         cmocka_unit_test(test_png_cut_or_damaged),
+        cmocka_unit_test(test_large_pictures_where_there_is_little_memory),
         cmocka_unit_test(test_png_texts_take_no_memory),
         cmocka_unit_test(test_webp),
         cmocka_unit_test(test_webp_animation_gives_first_frame),
