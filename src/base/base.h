@@ -178,6 +178,7 @@ enum { RIN_LOCK_OWNER = 160 };
 typedef struct rin_lock {
     int fd;
     bool held;
+    bool named; /* others can read who holds it; on a full disk it is held all the same */
 } rin_lock;
 
 /*

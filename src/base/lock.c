@@ -21,12 +21,11 @@ static void read_owner(int fd, char owner[RIN_LOCK_OWNER]) {
     }
 }
 
-/* For messages only: on a full disk the lock is held all the same. */
-static void write_owner(const rin_lock *lock) {
+static bool write_owner(const rin_lock *lock) {
     char host[128] = "", text[RIN_LOCK_OWNER];
     if (gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
     int n = snprintf(text, sizeof text, "process %ld on %.100s\n", (long)getpid(), host);
-    if (ftruncate(lock->fd, 0) != 0 || pwrite(lock->fd, text, (size_t)n, 0) != n) errno = 0;
+    return !rin_fault(RIN_FAULT_WRITE) && ftruncate(lock->fd, 0) == 0 && pwrite(lock->fd, text, (size_t)n, 0) == n;
 }
 
 rin_status rin_lock_take(rin_lock *lock, const char *path, char left_by[RIN_LOCK_OWNER], rin_error *error) {
@@ -44,7 +43,7 @@ rin_status rin_lock_take(rin_lock *lock, const char *path, char left_by[RIN_LOCK
     } else if (flock(lock->fd, LOCK_EX | LOCK_NB) == 0) {
         lock->held = true;
         read_owner(lock->fd, left_by);
-        write_owner(lock);
+        lock->named = write_owner(lock);
     } else if (errno == EWOULDBLOCK) {
         read_owner(lock->fd, owner);
         status = rin_error_set(error, RIN_ERR_BUSY, "'%.300s' is held by %s", path, *owner ? owner : "another program");

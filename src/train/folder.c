@@ -76,6 +76,9 @@ rin_status rin_run_lock_folder(rin_trainer *trainer, rin_error *error) {
     if (status == RIN_OK && left_by[0])
         rin_log_write(log, RIN_LOG_INFO, "the run was left by %s without an orderly end; its lock is taken over",
                       left_by);
+    if (status == RIN_OK && trainer->lock.held && !trainer->lock.named)
+        rin_log_write(log, RIN_LOG_WARNING,
+                      "the lock of '%s' is held, but does not say by whom: nothing can be written", trainer->run);
     if (status == RIN_OK) status = remove_temporaries(trainer->run, error);
     if (status == RIN_OK && rin_path_is_dir(samples) && !rin_path_is_link(samples))
         status = remove_temporaries(samples, error);
