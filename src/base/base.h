@@ -56,7 +56,7 @@ void rin_free(void *memory);
 void *rin_alloc_aligned(size_t bytes, rin_error *error) RIN_CHECKED;
 void rin_free_aligned(void *memory);
 
-/* Processors that are running, from 1 to `most`. */
+/* Processors that this process may use, from 1 to `most`. */
 int rin_processor_count(int most);
 /* The least of the processor quotas (version 2), as below; UINT64_MAX when there is none. */
 uint64_t rin_processor_limit_of_groups(const char *list, const char *root);

@@ -182,7 +182,7 @@ rin_status rin_loader_create(const rin_dataset *dataset, const rin_loader_option
     if (status == RIN_OK) status = rin_store_create(dataset, &loader->options, &loader->store, error);
     /* Whether there is anything to hand out is known before the caller builds on it. */
     if (status == RIN_OK) status = rin_store_load(loader->store, 0, loader->slots[0].images, &first_good, error);
-    if (status == RIN_OK) rin_store_set_patience(loader->store, options->patience, &loader->stop);
+    if (status == RIN_OK) rin_store_allow_waiting(loader->store, &loader->stop);
     if (status == RIN_OK) status = start_workers(loader, error);
     if (status == RIN_OK) *out = loader;
     else rin_loader_free(loader);

@@ -19,9 +19,8 @@ typedef struct rin_item {
 typedef struct rin_items {
     rin_item *items; /* (n) */
     size_t n, capacity;
-    size_t bytes,
-        most_bytes; /* what the list takes, and may take; links to links can make any number of files of one */
-    char **classes; /* (n_classes) */
+    size_t bytes, most_bytes; /* of the list: links to links can make any number of files of one */
+    char **classes;           /* (n_classes) */
     size_t n_classes;
     size_t *class_counts;     /* (n_classes) */
     size_t n_hidden, n_other; /* files left out */

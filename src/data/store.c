@@ -17,11 +17,10 @@ typedef struct entry {
 struct rin_store {
     const rin_dataset *dataset;
     rin_loader_options options;
-    size_t n, n_elements; /* items, numbers an item */
-    entry *entries;       /* (n) */
-    double patience;      /* seconds */
-    const atomic_bool *stop;
-    atomic_bool waiting; /* ... and the user knows */
+    size_t n, n_elements;    /* items, numbers an item */
+    entry *entries;          /* (n) */
+    const atomic_bool *stop; /* ends waiting; NULL: there is none yet */
+    atomic_bool waiting;     /* ... and the user knows */
     atomic_size_t n_cached, n_broken, n_named;
     atomic_ullong cached_bytes;
 };
@@ -29,6 +28,10 @@ struct rin_store {
 /* Failures that are the item's own and stay. What cannot be read (IO) may be readable later. */
 static bool means_broken(rin_status status) {
     return status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED;
+}
+
+static bool is_replaced(const rin_store *store, rin_status status) {
+    return !store->options.strict && (means_broken(status) || status == RIN_ERR_IO);
 }
 
 static void report_replaced(rin_store *store, size_t index, rin_status status, const char *reason) {
@@ -85,7 +88,7 @@ static rin_status cache_item(void *user, size_t index, rin_error *error) {
     rin_status status = decode(store, index, pixels, &exact, error);
     if (status == RIN_OK) {
         status = keep(store, index, pixels, exact, error);
-    } else if (!store->options.strict && (means_broken(status) || status == RIN_ERR_IO)) {
+    } else if (is_replaced(store, status)) {
         /* What cannot be read is not kept, and read when its turn comes. */
         if (status != RIN_ERR_IO) report_replaced(store, index, status, error->text);
         status = RIN_OK;
@@ -206,7 +209,7 @@ static rin_status load_or_replace(rin_store *store, size_t index, float *out, si
         rin_status status = load_in_three_tries(store, *used, out, &reason);
         if (status == RIN_OK && n_unreadable) return return_to_first(store, first, first_reason.text, out, used, error);
         if (status == RIN_OK) return RIN_OK;
-        if (store->options.strict || (!means_broken(status) && status != RIN_ERR_IO)) {
+        if (!is_replaced(store, status)) {
             *away = status == RIN_ERR_IO;
             if (error) *error = reason;
             return status;
@@ -228,14 +231,14 @@ static rin_status load_or_replace(rin_store *store, size_t index, float *out, si
 /* A disk or network that is away for a while shall neither end a run nor change what it is trained on. */
 rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *used, rin_error *error) {
     rin_error reason = {0};
-    double begun = rin_clock_seconds();
+    double begun = rin_clock_seconds(), patience = store->options.patience;
     bool away, waited = false;
     rin_status status;
     while ((status = load_or_replace(store, index, out, used, &away, &reason)) != RIN_OK && away) {
-        if (is_stopped(store) || rin_clock_seconds() - begun >= store->patience) break;
+        if (!store->stop || is_stopped(store) || rin_clock_seconds() - begun >= patience) break;
         if (!atomic_exchange(&store->waiting, true)) {
             rin_log_write(store->options.log, RIN_LOG_WARNING, "%s. Waiting for the data, %.0f seconds at most",
-                          reason.text, store->patience);
+                          reason.text, patience);
         }
         waited = true;
         pause_briefly();
@@ -246,8 +249,7 @@ rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *us
     return status;
 }
 
-void rin_store_set_patience(rin_store *store, double seconds, const atomic_bool *stop) {
-    store->patience = seconds;
+void rin_store_allow_waiting(rin_store *store, const atomic_bool *stop) {
     store->stop = stop;
 }
 

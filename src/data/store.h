@@ -26,8 +26,8 @@ void rin_store_free(rin_store *store);
  */
 rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *used, rin_error *error) RIN_CHECKED;
 
-/* From now on: how many seconds to be patient, and what ends that early. Before, there is no waiting. */
-void rin_store_set_patience(rin_store *store, double seconds, const atomic_bool *stop);
+/* From now on there is waiting, by the options' patience; stop ends it early. */
+void rin_store_allow_waiting(rin_store *store, const atomic_bool *stop);
 
 size_t rin_store_n_cached(const rin_store *store);
 size_t rin_store_n_broken(const rin_store *store);

@@ -225,17 +225,19 @@ static int64_t side_of(int64_t n, int size) {
     return n * (size + GAP) + GAP;
 }
 
-static int64_t square_columns(const rin_generator *g) {
-    return (int64_t)ceil(sqrt((double)g->count));
+/* Pictures a row and a column; whether they fit into a file. columns: 0 for nearly square. */
+static bool lay_out(const rin_generator *g, int columns, int64_t *across, int64_t *down) {
+    int width, height, channels;
+    rin_generator_size(g, &width, &height, &channels);
+    *across = RIN_MIN(columns > 0 ? columns : (int64_t)ceil(sqrt((double)g->count)), g->count);
+    *down = (g->count + *across - 1) / *across;
+    return (channels == 1 || channels == 3) && side_of(*across, width) <= MOST_SIDE &&
+           side_of(*down, height) <= MOST_SIDE;
 }
 
 bool rin_generator_has_grid(const rin_generator *g) {
-    int width, height, channels;
-    if (!g) return false;
-    rin_generator_size(g, &width, &height, &channels);
-    int64_t across = square_columns(g), down = (g->count + across - 1) / across;
-    return (channels == 1 || channels == 3) && side_of(across, width) <= MOST_SIDE &&
-           side_of(down, height) <= MOST_SIDE;
+    int64_t across, down;
+    return g && lay_out(g, 0, &across, &down);
 }
 
 rin_status rin_generator_write_grid(const rin_generator *g, int columns, const char *path, rin_error *error) {
@@ -248,18 +250,13 @@ rin_status rin_generator_write_grid(const rin_generator *g, int columns, const c
                              __func__, (long long)g->first, (long long)g->count);
     }
     int width, height, channels;
+    int64_t across, down;
     rin_generator_size(g, &width, &height, &channels);
-    if (!rin_generator_has_grid(g)) {
+    if (!lay_out(g, columns, &across, &down) && !lay_out(g, 0, &across, &down)) {
         return rin_error_set(error, RIN_ERR_ARG,
                              "%lld pictures of %d x %d pixels and %d channels cannot be in one file: save each picture "
                              "instead; a file has 1 or 3 channels and sides of up to %d pixels",
                              (long long)g->count, width, height, channels, MOST_SIDE);
-    }
-    int64_t across = RIN_MIN(columns > 0 ? columns : square_columns(g), g->count);
-    int64_t down = (g->count + across - 1) / across;
-    if (side_of(across, width) > MOST_SIDE || side_of(down, height) > MOST_SIDE) {
-        across = square_columns(g);
-        down = (g->count + across - 1) / across;
     }
     int64_t w = side_of(across, width), h = side_of(down, height);
     uint8_t *sheet = rin_calloc((size_t)(w * h), (size_t)channels, error);

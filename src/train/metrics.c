@@ -51,9 +51,9 @@ static rin_status flush(rin_trainer *trainer, bool sync, rin_error *error) {
     char *path = rin_run_path(trainer, file_name, error);
     if (!path) return RIN_ERR_MEMORY;
     rin_status status = RIN_OK;
-    if (trainer->metrics.length) status = rin_run_check_place(trainer, error);
-    if (status == RIN_OK && trainer->metrics.length) {
-        status = rin_file_append(path, trainer->metrics.chars, trainer->metrics.length, error);
+    if (trainer->metrics.length) {
+        status = rin_run_check_place(trainer, error);
+        if (status == RIN_OK) status = rin_file_append(path, trainer->metrics.chars, trainer->metrics.length, error);
         if (status == RIN_OK) trainer->metrics.length = 0;
     }
     if (status == RIN_OK && sync && rin_path_exists(path)) status = rin_file_sync(path, error);

@@ -411,7 +411,7 @@ static void test_a_source_that_is_gone(void **state) {
     rin_loader *loader = make(dataset, usual(12));
     rin_batch batch = next(loader);
     rin_error error = {0};
-    for (int i = 0; i < 12; i++) hide(&c, i, true);
+    hide_all(&c, true);
     rin_status status = RIN_OK;
     for (int k = 0; k < 4 && status == RIN_OK; k++) status = rin_loader_next(loader, &batch, &error);
     assert_int_equal(status, RIN_ERR_IO);
@@ -420,7 +420,7 @@ static void test_a_source_that_is_gone(void **state) {
     const rin_loader_options again = usual(2);
     assert_int_equal(rin_loader_create(dataset, &again, &loader, &error), RIN_ERR_IO);
     assert_null(loader);
-    for (int i = 0; i < 12; i++) hide(&c, i, false);
+    hide_all(&c, false);
     rin_dataset_close(dataset);
     corpus_remove(&c);
 }
