@@ -164,9 +164,10 @@ static rin_status load_one(const rin_store *store, size_t index, float *out, rin
     return RIN_OK;
 }
 
+/* A caller that gives up waiting may come again: once there are workers, only their own end ends their tries. */
 static bool is_stopped(const rin_store *store) {
-    const atomic_bool *cancel = store->options.cancel;
-    return (store->stop && atomic_load(store->stop)) || (cancel && atomic_load(cancel));
+    const atomic_bool *stop = store->stop ? store->stop : store->options.cancel;
+    return stop && atomic_load(stop);
 }
 
 static void pause_briefly(void) {
