@@ -181,7 +181,8 @@ RIN_API rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress
 /* Writes a checkpoint now. */
 RIN_API rin_status rin_trainer_save(rin_trainer *trainer, rin_error *error);
 /* Steps until the end, or until the listener says stop: then saves and returns CANCELLED. Also saves before it returns
- * any other error but NUMERIC. */
+ * any other error but NUMERIC, and never while steps are not applied: then the last checkpoint stays. May be called
+ * again, after an error too: it goes on where it was, and saves what it could not save before. */
 RIN_API rin_status rin_trainer_run(rin_trainer *trainer, rin_error *error);
 
 /* ---- trained models ---- */

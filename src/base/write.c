@@ -145,7 +145,10 @@ rin_status rin_file_append(const char *path, const void *bytes, size_t n, rin_er
         /* Half a line would stay in the middle of the file. Where this fails too, readers skip it. */
         if (ftruncate(fd, before.st_size) != 0) errno = 0;
     }
-    if (fd >= 0 && close(fd) != 0 && status == RIN_OK) status = rin_error_system(error, "write", path);
+    if (fd >= 0 && close(fd) != 0 && status == RIN_OK) {
+        status = rin_error_system(error, "write", path);
+        if (truncate(path, before.st_size) != 0) errno = 0; /* or the caller would append it twice */
+    }
     return status;
 }
 

@@ -144,8 +144,7 @@ static int train(rin_trainer *trainer, const char *run) {
     long long steps = rin_trainer_steps_done(trainer);
     rin_cli_monitor_end();
     if (status == RIN_ERR_CANCELLED) {
-        rin_cli_note("stopped and saved after step %lld; continue: rin train --out %s --resume", steps,
-                     rin_cli_quoted(run, quoted));
+        rin_cli_note("%s; continue: rin train --out %s --resume", error.text, rin_cli_quoted(run, quoted));
         return RIN_EXIT_INTERRUPTED;
     }
     if (status != RIN_OK) return rin_cli_fail(&error);

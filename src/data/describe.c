@@ -81,10 +81,11 @@ rin_status rin_data_describe(const char *path, bool json, rin_listener listener,
     *text = NULL;
     if (!path) return rin_error_null(error, __func__, "path");
     scan s = {.listener = listener};
+    const rin_dataset_options listing = {.cancel = &s.cancel, .progress = show, .progress_user = &s};
     rin_scan_options options = {.cancel = &s.cancel, .progress = show, .progress_user = &s};
     rin_scan_report report = {0};
     rin_dataset *dataset = NULL;
-    rin_status status = rin_dataset_open(path, NULL, (rin_log){listener.on_log, listener.user}, &dataset, error);
+    rin_status status = rin_dataset_open(path, &listing, (rin_log){listener.on_log, listener.user}, &dataset, error);
     if (status == RIN_OK) status = rin_dataset_scan(dataset, &options, &report, error);
     if (status == RIN_OK && json) {
         status = as_json(dataset, &report, path, text, error);

@@ -185,47 +185,52 @@ static rin_status load_in_three_tries(const rin_store *store, size_t index, floa
     return status;
 }
 
-/* Having found a good one to replace what could not be read, for that reason: perhaps it can be read again. */
-static rin_status return_to_first(rin_store *store, size_t first, const char *reason, float *out, size_t *used,
+/* Having found a good one, *used, to replace what could not be read: perhaps it can be read again. */
+static rin_status return_to_first(rin_store *store, size_t first, float *out, size_t *used, bool *away,
                                   rin_error *error) {
-    if (load_one(store, first, out, NULL) == RIN_OK) {
+    rin_status status = load_one(store, first, out, error);
+    if (status == RIN_OK) {
         *used = first;
         return RIN_OK;
     }
-    report_replaced(store, first, RIN_ERR_IO, reason);
-    return load_one(store, *used, out, error);
+    if (!is_replaced(store, status)) return status;
+    report_replaced(store, first, status, error->text);
+    status = load_one(store, *used, out, error);
+    *away = status == RIN_ERR_IO;
+    return status;
+}
+
+/* Between images: whether to go on. Until there are workers somebody waits in front of the screen. */
+static bool goes_on(const rin_store *store, size_t tried) {
+    const rin_loader_options *o = &store->options;
+    if (tried && !store->stop && o->progress) o->progress(o->progress_user, tried, store->n);
+    return !is_stopped(store);
 }
 
 /* The item, or the next good one. *away: as many as tell that none can be read. */
 static rin_status load_or_replace(rin_store *store, size_t index, float *out, size_t *used, bool *away,
                                   rin_error *error) {
     enum { MOST_UNREADABLE = 10 };
-    rin_error reason = {0}, first_reason = {0};
     int n_unreadable = 0;
     size_t first = index;
     *away = false;
     for (size_t tried = 0; tried < store->n && n_unreadable < MOST_UNREADABLE; tried++) {
         *used = (index + tried) % store->n;
+        if (!goes_on(store, tried)) return rin_error_set(error, RIN_ERR_CANCELLED, "stopped while loading images");
         if (atomic_load(&store->entries[*used].broken)) continue;
-        rin_status status = load_in_three_tries(store, *used, out, &reason);
-        if (status == RIN_OK && n_unreadable) return return_to_first(store, first, first_reason.text, out, used, error);
+        rin_status status = load_in_three_tries(store, *used, out, error);
+        if (status == RIN_OK && n_unreadable) return return_to_first(store, first, out, used, away, error);
         if (status == RIN_OK) return RIN_OK;
         if (!is_replaced(store, status)) {
             *away = status == RIN_ERR_IO;
-            if (error) *error = reason;
             return status;
         }
-        if (status != RIN_ERR_IO) {
-            report_replaced(store, *used, status, reason.text);
-        } else if (n_unreadable++ == 0) {
-            first = *used;
-            first_reason = reason;
-        }
+        if (status != RIN_ERR_IO) report_replaced(store, *used, status, error->text);
+        else if (n_unreadable++ == 0) first = *used;
     }
     if (!n_unreadable)
         return rin_error_set(error, RIN_ERR_FORMAT, "none of the data set's %zu images can be decoded", store->n);
     *away = true;
-    if (error) *error = reason;
     return rin_error_prefix(error, RIN_ERR_IO, "%d images in a row cannot be read; the last", n_unreadable);
 }
 

@@ -122,7 +122,7 @@ rin_status rin_parallel_run(const rin_parallel *work, rin_error *error) {
     if (c.status != RIN_OK) {
         status = c.status;
         if (error) *error = c.error;
-    } else if (status == RIN_OK && atomic_load(&c.done) < work->n) {
+    } else if (status == RIN_OK && (atomic_load(&c.done) < work->n || (work->cancel && atomic_load(work->cancel)))) {
         status = rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %zu of %zu images", atomic_load(&c.done),
                                work->n);
     }

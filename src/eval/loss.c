@@ -23,6 +23,7 @@ typedef struct evaluation {
     int64_t per_image, classes;
     int64_t done, n_times;
     double started;
+    atomic_bool cancel; /* the listener has said stop */
 } evaluation;
 
 /* The first k items of each class, so that every class has as many as can be. */
@@ -57,6 +58,15 @@ static rin_status choose_items(evaluation *e, int64_t limit, rin_error *error) {
     return RIN_OK;
 }
 
+/* Of listing the data, and of images passed over. */
+static void show_loading(void *user, size_t done, size_t total) {
+    evaluation *e = user;
+    rin_progress progress = {
+        .doing = "load", .done = (int64_t)done, .total = (int64_t)total, .seconds = rin_clock_seconds() - e->started};
+    if (e->listener.on_progress && !e->listener.on_progress(e->listener.user, &progress))
+        atomic_store(&e->cancel, true);
+}
+
 static rin_status create_program(evaluation *e, int64_t batch, rin_error *error) {
     rin_step_options options = {.batch = batch, .parts = 1, .times_given = true, .inference = true, .eps_error = true};
     rin_program_options bound = {.parameters = RIN_ARENA_EMA};
@@ -69,13 +79,14 @@ static rin_status create_program(evaluation *e, int64_t batch, rin_error *error)
 
 static rin_status prepare(evaluation *e, const char *data, int64_t limit, rin_error *error) {
     rin_log log = {e->listener.on_log, e->listener.user};
+    const rin_dataset_options listing = {.cancel = &e->cancel, .progress = show_loading, .progress_user = e};
     const rin_config_model *m = &e->config.model;
     rin_shape shape = rin_model_video_shape(m, 1);
     e->per_image = rin_shape_count(&shape);
     e->classes = m->num_classes;
     if (m->seq_len > 1)
         return rin_error_set(error, RIN_ERR_UNSUPPORTED, "eval loss reads images, this model makes video");
-    rin_status status = rin_dataset_open(data, NULL, log, &e->dataset, error);
+    rin_status status = rin_dataset_open(data, &listing, log, &e->dataset, error);
     if (status == RIN_OK && e->classes && (int64_t)rin_dataset_n_classes(e->dataset) > e->classes) {
         status = rin_error_set(error, RIN_ERR_ARG, "'%.300s' has %zu classes, the model %lld", data,
                                rin_dataset_n_classes(e->dataset), (long long)e->classes);
@@ -108,6 +119,8 @@ static rin_status load_images(evaluation *e, int64_t first, int64_t *n, rin_erro
             rin_log_write(log, RIN_LOG_WARNING, "broken image, left out: %s", reason.text);
             e->n--;
             memmove(item, item + 1, (size_t)(e->n - first - *n) * sizeof *item);
+            show_loading(e, (size_t)(first + *n), (size_t)e->n);
+            if (atomic_load(&e->cancel)) return rin_error_set(error, RIN_ERR_CANCELLED, "stopped while loading images");
             continue;
         }
         if (status != RIN_OK) {

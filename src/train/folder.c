@@ -243,8 +243,10 @@ rin_status rin_run_write_samples(rin_trainer *trainer, rin_error *error) {
     rin_generator *generator = NULL;
     name_samples(trainer, trainer->sample_path, sizeof trainer->sample_path);
     rin_status status = folder && (path = rin_run_path(trainer, trainer->sample_path, error)) ? RIN_OK : RIN_ERR_MEMORY;
+    if (status == RIN_OK) status = rin_run_check_place(trainer, error);
     if (status == RIN_OK) status = rin_dir_create(folder, error);
     if (status == RIN_OK) status = draw(trainer, &model, &generator, rows, A_CLASS, error);
+    if (status == RIN_OK) status = rin_run_check_place(trainer, error); /* drawing takes long */
     if (status == RIN_OK) status = rin_generator_write_grid(generator, A_CLASS, path, error);
     rin_generator_free(generator);
     rin_free(folder);

@@ -207,10 +207,25 @@ rin_status rin_trainer_save(rin_trainer *trainer, rin_error *error) {
     return rin_state_save(trainer, error);
 }
 
-/* Before the loop is left early: nothing that was computed is thrown away. Returns the status to leave with. */
+/* Leaves with status, saying how things stand. */
+static rin_status leave(const rin_trainer *trainer, rin_status status, bool kept_back, rin_error *error) {
+    char how[200];
+    if (kept_back)
+        snprintf(how, sizeof how,
+                 "stopped after step %lld, not saved: %lld steps in a row were not applied, and the checkpoint of step "
+                 "%lld stays",
+                 (long long)trainer->step, (long long)trainer->bad_in_row, (long long)trainer->saved_step);
+    else snprintf(how, sizeof how, "stopped and saved after step %lld", (long long)trainer->step);
+    if (status == RIN_ERR_CANCELLED) return rin_error_set(error, status, "%s", how);
+    return rin_error_prefix(error, status, "%s; the reason", how);
+}
+
+/* Before the loop is left early: nothing that was computed is thrown away, but for weights that may be beyond repair.
+ * Returns the status to leave with. */
 static rin_status save_and_leave(rin_trainer *trainer, rin_status status, rin_error *error) {
     rin_error failure = {0};
     if (status == RIN_ERR_NUMERIC) return status;
+    if (trainer->bad_in_row && trainer->saved_step >= 0) return leave(trainer, status, true, error);
     rin_status saved = trainer->step > trainer->saved_step ? rin_state_save(trainer, &failure) : RIN_OK;
     if (saved != RIN_OK) {
         bool other = status != RIN_ERR_CANCELLED && error && strcmp(error->text, failure.text) != 0;
@@ -220,15 +235,11 @@ static rin_status save_and_leave(rin_trainer *trainer, rin_status status, rin_er
         return rin_error_set(error, saved, "step %lld is not saved: %s. The run can be resumed from step %lld",
                              (long long)trainer->step, failure.text, (long long)RIN_MAX(trainer->saved_step, 0));
     }
-    if (rin_trainer_is_done(trainer) && !rin_run_lacks_samples(trainer)) {
-        if (status != RIN_ERR_CANCELLED)
-            rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "step %lld is saved, at the second attempt: %s",
-                          (long long)trainer->step, error ? error->text : rin_status_name(status));
-        return RIN_OK;
-    }
-    if (status == RIN_ERR_CANCELLED)
-        return rin_error_set(error, status, "stopped after step %lld, all saved", (long long)trainer->step);
-    return rin_error_prefix(error, status, "stopped after step %lld, all saved; the reason", (long long)trainer->step);
+    if (!rin_trainer_is_done(trainer) || rin_run_lacks_samples(trainer)) return leave(trainer, status, false, error);
+    if (status != RIN_ERR_CANCELLED)
+        rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "step %lld is saved, at the second attempt: %s",
+                      (long long)trainer->step, error ? error->text : rin_status_name(status));
+    return RIN_OK;
 }
 
 rin_status rin_trainer_run(rin_trainer *trainer, rin_error *error) {
@@ -244,5 +255,7 @@ rin_status rin_trainer_run(rin_trainer *trainer, rin_error *error) {
         if (status == RIN_OK && listener->on_progress && !listener->on_progress(listener->user, &progress))
             status = RIN_ERR_CANCELLED;
     }
+    /* A call before this one may have left when the last step could not be saved. */
+    if (status == RIN_OK && trainer->step > trainer->saved_step) status = rin_state_save(trainer, error);
     return status == RIN_OK ? RIN_OK : save_and_leave(trainer, status, error);
 }

@@ -1,45 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of the loader: order, flips, exact resume, cache, broken images, stopping. */
+/* Tests of the loader: order, flips, exact resume, cache, broken images. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
-#include "data/corpus.h"
-
-enum { SIDE = 4, ELEMENTS = SIDE * SIDE * 3 };
-
-static rin_loader_options usual(int batch) {
-    return (rin_loader_options){.height = SIDE, .width = SIDE, .channels = 3, .batch = batch, .seed = 11, .workers = 1};
-}
-
-static rin_loader *make(const rin_dataset *dataset, rin_loader_options options) {
-    rin_loader *loader;
-    rin_error error = {0};
-    if (rin_loader_create(dataset, &options, &loader, &error) != RIN_OK) fail_msg("%s", error.text);
-    return loader;
-}
-
-static rin_batch next(rin_loader *loader) {
-    rin_batch batch;
-    rin_error error = {0};
-    if (rin_loader_next(loader, &batch, &error) != RIN_OK) fail_msg("%s", error.text);
-    return batch;
-}
-
-/* Items and images of n batches in a row: items (n * B), images (n * B, ELEMENTS). */
-static void collect(const rin_dataset *dataset, rin_loader_options o, int n, size_t *items, float *images) {
-    rin_loader *loader = make(dataset, o);
-    size_t b = (size_t)o.batch;
-    for (int k = 0; k < n; k++) {
-        rin_batch batch = next(loader);
-        assert_int_equal(batch.number, o.start_batch + (uint64_t)k);
-        memcpy(items + (size_t)k * b, batch.items, b * sizeof *items);
-        memcpy(images + (size_t)k * b * ELEMENTS, batch.images, b * ELEMENTS * sizeof *images);
-    }
-    rin_loader_free(loader);
-}
+#include "data/loading.h"
 
 /* ---- order ---- */
 
@@ -306,147 +273,7 @@ static void test_nothing_left(void **state) {
     corpus_remove(&c);
 }
 
-/* ---- images that cannot be read for a while ---- */
-
-/* Moves image i of a corpus out of the way, or back. */
-static void hide(const corpus *c, int i, bool hidden) {
-    char seen[128], away[160];
-    snprintf(seen, sizeof seen, "%s/%03d.png", c->root, i);
-    snprintf(away, sizeof away, "%s.away", seen);
-    assert_int_equal(rename(hidden ? seen : away, hidden ? away : seen), 0);
-}
-
-static void test_unreadable_image_comes_back(void **state) {
-    (void)state;
-    corpus c = corpus_make();
-    corpus_add_many(&c, SIDE, 4);
-    rin_dataset *dataset = open_logged(&c, "", NULL);
-    remarks r = {0};
-    rin_loader_options o = usual(4);
-    o.log = (rin_log){remarks_add, &r};
-    hide(&c, 2, true);
-    rin_loader *loader = make(dataset, o);
-    static const int without[4] = {1, 1, 0, 2}, with[4] = {1, 1, 1, 1};
-    for (int k = 0, back = 0; k < 8; k++) {
-        rin_batch batch = next(loader);
-        int seen[4] = {0};
-        for (int i = 0; i < 4; i++) seen[batch.items[i]]++;
-        back |= seen[2]; /* once it is back it stays */
-        assert_memory_equal(seen, back ? with : without, sizeof seen);
-        if (k == 1) hide(&c, 2, false);
-        if (k < 2) assert_false(back);
-        if (k == 7) assert_true(back);
-    }
-    assert_int_equal(rin_loader_n_broken(loader), 0);
-    rin_loader_free(loader);
-    assert_int_equal(r.n_warnings, 1);
-    assert_non_null(strstr(r.text, "unreadable image, replaced by the next one: '002.png'"));
-    rin_dataset_close(dataset);
-    corpus_remove(&c);
-}
-
-/* The whole corpus at once. */
-static void hide_all(const corpus *c, bool hidden) {
-    char away[64];
-    snprintf(away, sizeof away, "%s.away", c->root);
-    assert_int_equal(rename(hidden ? c->root : away, hidden ? away : c->root), 0);
-}
-
-static void sleep_for(double seconds) {
-    struct timespec time = {.tv_sec = (time_t)seconds};
-    time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-    (void)nanosleep(&time, NULL);
-}
-
-/* What is away for a while is waited for, and the examples are those of an undisturbed run. */
-static void test_a_source_that_comes_back(void **state) {
-    (void)state;
-    enum { N = 12, BATCHES = 6, AWAY = 2, BACK = 4 };
-    corpus c = corpus_make();
-    corpus_add_many(&c, SIDE, N);
-    rin_dataset *dataset = open_logged(&c, "", NULL);
-    remarks r = {0};
-    rin_loader_options o = usual(N);
-    size_t items[N * BATCHES];
-    static float images[N * BATCHES * ELEMENTS];
-    collect(dataset, o, BATCHES, items, images);
-    o.patience = 60;
-    o.log = (rin_log){remarks_add, &r};
-    rin_loader *loader = make(dataset, o);
-    for (int k = 0; k < BATCHES; k++) {
-        if (k == AWAY) {
-            sleep_for(0.3); /* until as much is prefetched as can be */
-            hide_all(&c, true);
-        }
-        if (k == BACK) {
-            sleep_for(2.5); /* longer than ten images are tried */
-            hide_all(&c, false);
-        }
-        rin_batch batch = next(loader);
-        assert_memory_equal(batch.items, items + k * N, sizeof *items * N);
-        assert_memory_equal(batch.images, images + k * N * ELEMENTS, sizeof *images * N * ELEMENTS);
-    }
-    assert_int_equal(r.n_warnings, 1);
-    assert_non_null(strstr(r.text, "10 images in a row cannot be read"));
-    assert_non_null(strstr(r.text, "Waiting for the data, 60 seconds at most"));
-    rin_loader_free(loader);
-
-    /* Leaving does not wait. */
-    o.patience = 1000;
-    loader = make(dataset, o);
-    hide_all(&c, true);
-    double begun = rin_clock_seconds();
-    rin_loader_free(loader);
-    assert_true(rin_clock_seconds() - begun < 30);
-    hide_all(&c, false);
-    rin_dataset_close(dataset);
-    corpus_remove(&c);
-}
-
-static void test_a_source_that_is_gone(void **state) {
-    (void)state;
-    corpus c = corpus_make();
-    corpus_add_many(&c, SIDE, 12);
-    rin_dataset *dataset = open_logged(&c, "", NULL);
-    rin_loader *loader = make(dataset, usual(12));
-    rin_batch batch = next(loader);
-    rin_error error = {0};
-    hide_all(&c, true);
-    rin_status status = RIN_OK;
-    for (int k = 0; k < 4 && status == RIN_OK; k++) status = rin_loader_next(loader, &batch, &error);
-    assert_int_equal(status, RIN_ERR_IO);
-    assert_non_null(strstr(error.text, "10 images in a row cannot be read; the last: '0"));
-    rin_loader_free(loader);
-    const rin_loader_options again = usual(2);
-    assert_int_equal(rin_loader_create(dataset, &again, &loader, &error), RIN_ERR_IO);
-    assert_null(loader);
-    hide_all(&c, false);
-    rin_dataset_close(dataset);
-    corpus_remove(&c);
-}
-
-/* ---- stopping and options ---- */
-
-static void test_cancel_and_early_free(void **state) {
-    (void)state;
-    corpus c = corpus_make();
-    corpus_add_many(&c, SIDE, 5);
-    rin_dataset *dataset = open_logged(&c, "", NULL);
-    atomic_bool cancel = false;
-    rin_loader_options o = usual(100);
-    o.workers = 3;
-    o.cancel = &cancel;
-    rin_loader_free(make(dataset, o)); /* without taking a batch */
-    rin_loader *loader = make(dataset, o);
-    (void)next(loader);
-    atomic_store(&cancel, true);
-    rin_batch batch;
-    assert_int_equal(rin_loader_next(loader, &batch, NULL), RIN_ERR_CANCELLED);
-    rin_loader_free(loader);
-    rin_loader_free(NULL);
-    rin_dataset_close(dataset);
-    corpus_remove(&c);
-}
+/* ---- options ---- */
 
 static void test_wrong_options(void **state) {
     (void)state;
@@ -497,11 +324,7 @@ int main(void) {
         cmocka_unit_test(test_broken_images_are_replaced),
         cmocka_unit_test(test_not_all_of_many_broken_images_are_named),
         cmocka_unit_test(test_strict),
-        cmocka_unit_test(test_unreadable_image_comes_back),
-        cmocka_unit_test(test_a_source_that_comes_back),
-        cmocka_unit_test(test_a_source_that_is_gone),
         cmocka_unit_test(test_nothing_left),
-        cmocka_unit_test(test_cancel_and_early_free),
         cmocka_unit_test(test_wrong_options),
         cmocka_unit_test(test_order_is_frozen),
     };

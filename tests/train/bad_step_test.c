@@ -105,6 +105,33 @@ static void test_the_run_stops_and_keeps_the_last_good_checkpoint(void **state) 
     end(&b);
 }
 
+static bool stop_training(void *user, const rin_progress *progress) {
+    (void)user;
+    return strcmp(progress->doing, "train") != 0;
+}
+
+/* Weights that may be beyond repair do not take the place of the last good ones when the run is stopped. */
+static void test_a_stop_keeps_the_last_good_checkpoint(void **state) {
+    (void)state;
+    bench b;
+    rin_error error = {0};
+    start(&b, "train.keep=1 train.steps=50 train.lr_schedule=none");
+    for (int i = 0; i < 3; i++) assert_ok(rin_trainer_step(b.trainer, NULL, &error), &error);
+    spoil(b.trainer, 1e30f);
+    b.trainer->listener.on_progress = stop_training;
+    rin_status status = rin_trainer_run(b.trainer, &error);
+    assert_refused(status, RIN_ERR_CANCELLED, &error,
+                   "not saved: 1 steps in a row were not applied, and the checkpoint "
+                   "of step 2 stays");
+    rin_trainer_free(b.trainer);
+    assert_ok(rin_trainer_resume(b.lab.run, NULL, 6, (rin_listener){0}, &b.trainer, &error), &error);
+    assert_int_equal(rin_trainer_steps_done(b.trainer), 2);
+    assert_ok(rin_trainer_run(b.trainer, &error), &error);
+    run_train(&b.lab, run_lab_path(&b.lab, "whole"), "train.lr_schedule=none");
+    run_assert_same(run_lab_path(&b.lab, "whole"), b.lab.run);
+    end(&b);
+}
+
 static void test_metrics_tell_of_it(void **state) {
     (void)state;
     bench b;
@@ -177,6 +204,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_bad_step_changes_nothing),
         cmocka_unit_test(test_the_run_stops_and_keeps_the_last_good_checkpoint),
+        cmocka_unit_test(test_a_stop_keeps_the_last_good_checkpoint),
         cmocka_unit_test(test_metrics_tell_of_it),
         cmocka_unit_test(test_a_resumed_run_remembers_bad_steps),
         cmocka_unit_test(test_percentiles_of_the_gradient_norm),

@@ -283,6 +283,40 @@ static void test_saving_is_tried_again(void **state) {
     run_lab_free(&lab);
 }
 
+/* A call that comes again saves what the one before could not. */
+static void test_the_last_step_is_saved_by_a_later_call(void **state) {
+    (void)state;
+    run_lab lab;
+    rin_error error = {0};
+    run_lab_create(&lab);
+    run_train(&lab, run_lab_path(&lab, "whole"), "");
+    rin_trainer *trainer = create(&lab, lab.run, "train.checkpoint_every=100");
+    assert_int_equal(mkdir(run_lab_path(&lab, "run/state.safetensors"), 0777), 0); /* in the way */
+    assert_int_equal(rin_trainer_run(trainer, &error), RIN_ERR_IO);
+    assert_true(rin_trainer_is_done(trainer));
+    assert_int_equal(rmdir(run_lab_path(&lab, "run/state.safetensors")), 0);
+    finish(trainer);
+    run_assert_same(run_lab_path(&lab, "whole"), lab.run);
+    run_lab_free(&lab);
+}
+
+/* A picture neither goes to where the run's folder was, nor is the folder made again there. */
+static void test_no_picture_where_the_folder_was(void **state) {
+    (void)state;
+    run_lab lab;
+    rin_error error = {0};
+    run_lab_create(&lab);
+    rin_trainer *trainer = create(&lab, lab.run, "train.sample_every=1 train.checkpoint_every=100");
+    assert_ok(rin_trainer_step(trainer, NULL, &error), &error);
+    assert_true(exists(&lab, "run/samples/step-000000001.png"));
+    assert_int_equal(rename(run_lab_path(&lab, "run"), run_lab_path(&lab, "moved")), 0);
+    assert_ok(rin_trainer_step(trainer, NULL, &error), &error);
+    assert_logged(&lab, "no samples of step 2");
+    assert_false(exists(&lab, "run"));
+    rin_trainer_free(trainer);
+    run_lab_free(&lab);
+}
+
 static void test_a_picture_that_is_missing_is_drawn_later(void **state) {
     (void)state;
     run_lab lab;
@@ -327,7 +361,7 @@ static void test_a_failing_loader_ends_the_run_in_order(void **state) {
     for (int i = 0; i < 3; i++) assert_ok(rin_trainer_step(trainer, NULL, &error), &error);
     unlink(run_lab_path(&lab, "images/07.png"));
     assert_refused(rin_trainer_run(trainer, &error), RIN_ERR_IO, &error, "07.png");
-    assert_non_null(strstr(error.text, "all saved"));
+    assert_non_null(strstr(error.text, "stopped and saved after step"));
     int64_t done = rin_trainer_steps_done(trainer);
     rin_trainer_free(trainer);
     trainer = NULL;
@@ -352,6 +386,8 @@ int main(void) {
         cmocka_unit_test(test_lines_of_others_stay_in_the_metrics),
         cmocka_unit_test(test_no_checkpoint_can_be_read),
         cmocka_unit_test(test_saving_is_tried_again),
+        cmocka_unit_test(test_the_last_step_is_saved_by_a_later_call),
+        cmocka_unit_test(test_no_picture_where_the_folder_was),
         cmocka_unit_test(test_a_picture_that_is_missing_is_drawn_later),
         cmocka_unit_test(test_a_failing_loader_ends_the_run_in_order),
     };
