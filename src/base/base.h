@@ -104,6 +104,8 @@ void rin_number_format(double value, int digits, char text[RIN_NUMBER_TEXT]);
 /* ---- paths and folders ---- */
 
 bool rin_path_exists(const char *path);
+/* Whether there is surely nothing of this name; what cannot be looked at may be there. */
+bool rin_path_is_absent(const char *path);
 bool rin_path_is_dir(const char *path);
 bool rin_path_is_link(const char *path);
 /* Joins two path parts into a new string (rin_free). NULL when out of memory. */
@@ -161,6 +163,10 @@ rin_status rin_file_write(const char *path, const void *bytes, size_t n, rin_err
 /* Whether this is the name of a file that was being written when its process was killed. */
 bool rin_atomic_is_left_over(const char *name);
 
+/* Leaves the first n bytes of a file, safely on disk, without taking room for a copy. */
+rin_status rin_file_cut(const char *path, uint64_t n, rin_error *error) RIN_CHECKED;
+/* Makes names in the folder of a path, new or removed, safe. */
+rin_status rin_file_sync_folder(const char *path, rin_error *error) RIN_CHECKED;
 /* Adds bytes at the end of a file, all or, if the system lets us, none of them; creates it when it is not there. Links
  * are not followed. */
 rin_status rin_file_append(const char *path, const void *bytes, size_t n, rin_error *error) RIN_CHECKED;

@@ -26,6 +26,11 @@ bool rin_path_exists(const char *path) {
     return stat(path, &info) == 0;
 }
 
+bool rin_path_is_absent(const char *path) {
+    struct stat info;
+    return lstat(path, &info) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 bool rin_path_is_dir(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
@@ -56,7 +61,7 @@ rin_status rin_path_absolute(const char *path, char **out, rin_error *error) {
 
 bool rin_path_room(const char *path, uint64_t *bytes) {
     struct statvfs info;
-    if (statvfs(path, &info) != 0 || !info.f_frsize) return false;
+    if (statvfs(path, &info) != 0 || !info.f_frsize || !info.f_blocks) return false; /* some do not count */
     bool many = info.f_bavail > UINT64_MAX / info.f_frsize;
     *bytes = many ? UINT64_MAX : (uint64_t)info.f_bavail * info.f_frsize;
     return true;
@@ -65,7 +70,9 @@ bool rin_path_room(const char *path, uint64_t *bytes) {
 /* ---- folders ---- */
 
 static bool make_dir(const char *path) {
-    return !rin_fault(RIN_FAULT_OPEN) && (mkdir(path, 0777) == 0 || errno == EEXIST);
+    if (rin_fault(RIN_FAULT_OPEN)) return false;
+    if (mkdir(path, 0777) != 0) return errno == EEXIST;
+    return rin_file_sync_folder(path, NULL) == RIN_OK || errno == EACCES; /* which may be written but not opened */
 }
 
 rin_status rin_dir_create(const char *path, rin_error *error) {

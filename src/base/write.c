@@ -59,7 +59,7 @@ rin_status rin_atomic_write(rin_atomic_file *file, const void *bytes, size_t n, 
     return rin_error_system(error, "write", file->path);
 }
 
-static rin_status sync_folder_of(const char *path, rin_error *error) {
+rin_status rin_file_sync_folder(const char *path, rin_error *error) {
     char *folder = rin_strdup(path, error);
     if (!folder) return RIN_ERR_MEMORY;
     char *slash = strrchr(folder, '/');
@@ -83,7 +83,7 @@ rin_status rin_atomic_commit(rin_atomic_file *file, rin_error *error) {
     if (status == RIN_OK) {
         rin_free(file->temporary);
         file->temporary = NULL;
-        status = sync_folder_of(file->path, error);
+        status = rin_file_sync_folder(file->path, error);
     }
     rin_atomic_abort(file);
     return status;
@@ -150,6 +150,11 @@ rin_status rin_file_append(const char *path, const void *bytes, size_t n, rin_er
         if (truncate(path, before.st_size) != 0) errno = 0; /* or the caller would append it twice */
     }
     return status;
+}
+
+rin_status rin_file_cut(const char *path, uint64_t n, rin_error *error) {
+    if (rin_fault(RIN_FAULT_WRITE) || truncate(path, (off_t)n) != 0) return rin_error_system(error, "cut", path);
+    return rin_file_sync(path, error);
 }
 
 rin_status rin_file_sync(const char *path, rin_error *error) {

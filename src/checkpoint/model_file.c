@@ -162,6 +162,16 @@ rin_status rin_arena_declare(const rin_weights *weights, const char *prefix, rin
     return status;
 }
 
+/* What reading refuses is not written either. */
+static rin_status check_finite(const rin_tensor *tensor, const char *name, const float *values, rin_error *error) {
+    for (int64_t i = 0; i < tensor->count; i++) {
+        if (!isfinite(values[i]))
+            return rin_error_set(error, RIN_ERR_NUMERIC, "tensor '%s' has %g at element %lld", name, (double)values[i],
+                                 (long long)i);
+    }
+    return RIN_OK;
+}
+
 rin_status rin_arena_write(const rin_weights *weights, rin_arena arena, rin_safetensors_writer *writer,
                            rin_error *error) {
     float *values = rin_calloc((size_t)largest(weights), sizeof *values, error);
@@ -170,7 +180,9 @@ rin_status rin_arena_write(const rin_weights *weights, rin_arena arena, rin_safe
     for (int i = 0; i < weights->n_tensors && status == RIN_OK; i++) {
         const rin_tensor *tensor = &weights->tensors[i];
         rin_weights_download(weights, arena, tensor, values);
-        status = rin_safetensors_writer_write(writer, values, (size_t)tensor->count * sizeof *values, error);
+        status = check_finite(tensor, tensor->name, values, error);
+        size_t bytes = (size_t)tensor->count * sizeof *values;
+        if (status == RIN_OK) status = rin_safetensors_writer_write(writer, values, bytes, error);
     }
     rin_free(values);
     return status;
@@ -216,13 +228,7 @@ static rin_status read_tensor(const rin_tensor *tensor, const char *name, const 
     const rin_stored_tensor *stored;
     rin_status status = find_stored(file, name, &tensor->shape, &stored, error);
     if (status == RIN_OK) status = rin_safetensors_read(file, stored, values, (size_t)tensor->count, error);
-    for (int64_t i = 0; i < tensor->count && status == RIN_OK; i++) {
-        if (!isfinite(values[i])) {
-            status = rin_error_set(error, RIN_ERR_NUMERIC, "tensor '%s' has %g at element %lld", name,
-                                   (double)values[i], (long long)i);
-        }
-    }
-    return status;
+    return status == RIN_OK ? check_finite(tensor, name, values, error) : status;
 }
 
 rin_status rin_arena_read(rin_weights *weights, rin_arena arena, const char *prefix, const rin_safetensors *file,

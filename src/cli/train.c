@@ -49,16 +49,29 @@ static int compare_option(const char *key, const rin_config *wanted, const rin_c
         code = rin_cli_fail(&error);
     } else if (strcmp(asked, has) != 0) {
         code = rin_cli_refuse(
-            "the run has %s = %s and cannot go on with %s; leave it out, start a new run, or edit its config.ini",
-            key, has, asked);
+            "the run has %s = %s and cannot go on with %s; leave it out, start a new run, or edit its config.ini", key,
+            has, asked);
     }
     rin_string_free(asked);
     rin_string_free(has);
     return code;
 }
 
-/* A resumed run keeps its options: given ones must agree with the file of the run, before anything is touched. */
-static int compare_options(const rin_cli_args *args, const char *run) {
+/* More steps may come by any way that options come by; fewer only by the name that is meant for it. */
+static int compare_steps(const rin_cli_args *args, const rin_config *wanted, const rin_config *config, int64_t *steps) {
+    static const char key[] = "train.steps";
+    int64_t asked = rin_cli_config_whole(wanted, key), has = rin_cli_config_whole(config, key);
+    if (!rin_config_is_set(wanted, key)) return RIN_EXIT_OK;
+    if (asked < has && !rin_cli_args_has(args, "steps"))
+        return rin_cli_refuse("the run has %s = %lld; to end it earlier, say --steps %lld", key, (long long)has,
+                              (long long)asked);
+    *steps = asked;
+    return RIN_EXIT_OK;
+}
+
+/* A resumed run keeps its options: given ones must agree with the file of the run, before anything is touched. *steps:
+ * its new length, untouched where none is given. */
+static int compare_options(const rin_cli_args *args, const char *run, int64_t *steps) {
     char path[PATH_MAX];
     rin_config *wanted = NULL, *config = NULL;
     const rin_option *option;
@@ -73,6 +86,7 @@ static int compare_options(const rin_cli_args *args, const char *run) {
                                                              : all && !is_derived(option->name);
         if (asked) code = compare_option(option->name, wanted, config);
     }
+    if (comparable && code == RIN_EXIT_OK) code = compare_steps(args, wanted, config, steps);
     rin_config_free(wanted);
     rin_config_free(config);
     return code;
@@ -114,7 +128,7 @@ static int resume(const rin_cli_args *args, rin_cli_monitor *monitor, rin_traine
     int64_t steps = 0;
     rin_error error = {0};
     int code = rin_cli_args_whole(args, "steps", 1, MOST_STEPS, &steps);
-    if (code == RIN_EXIT_OK) code = compare_options(args, run);
+    if (code == RIN_EXIT_OK) code = compare_options(args, run, &steps);
     if (code != RIN_EXIT_OK) return code;
     rin_listener listener = rin_cli_monitor_start(monitor, 1);
     rin_status status = rin_trainer_resume(run, rin_cli_args_get(args, "data"), steps, listener, trainer, &error);

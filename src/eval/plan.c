@@ -27,7 +27,7 @@ static rin_status measure(const rin_config *config, measured *m, rin_graph **gra
 }
 
 static uint64_t disk_bytes(const rin_config *config, const measured *m) {
-    return rin_needs_disk(m->needs.parameters, config->train.keep + 1);
+    return rin_needs_disk(m->needs.parameters, config->train.keep + 1, 2);
 }
 
 static void print_lines(const rin_config *config, const measured *m, rin_text *text) {

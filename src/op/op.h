@@ -3,6 +3,8 @@
 #ifndef RIN_OP_H
 #define RIN_OP_H
 
+#include <math.h>
+
 #include "config/config.h"
 #include "graph/graph.h"
 
@@ -75,6 +77,16 @@ typedef struct rin_update_attr {
     int optimizer; /* RIN_OPTIMIZER_... */
     double beta1, beta2, eps, weight_decay, grad_clip;
 } rin_update_attr;
+
+/* Largest norm of clipped gradients that an update is applied with: its square, which bounds the second moments, is a
+ * float. */
+#define RIN_MOST_UPDATE_NORM 1e19
+
+/* Whether an update with gradients of this norm is applied; one that is not changes nothing. */
+static inline bool rin_update_applies(double norm, double grad_clip) {
+    double clipped = grad_clip > 0 && norm > grad_clip ? grad_clip : norm;
+    return isfinite(norm) && clipped <= RIN_MOST_UPDATE_NORM;
+}
 
 #define RIN_ATTR(node, type) ((const type *)(const void *)(node)->attr)
 

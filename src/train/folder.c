@@ -12,6 +12,16 @@ char *rin_run_path(const rin_trainer *trainer, const char *name, rin_error *erro
     return rin_path_join(trainer->run, name, error);
 }
 
+/* The process may change its working directory. */
+rin_status rin_run_settle(rin_trainer *trainer, rin_error *error) {
+    char *path;
+    rin_status status = rin_path_absolute(trainer->run, &path, error);
+    if (status != RIN_OK) return status;
+    rin_free(trainer->run);
+    trainer->run = path;
+    return RIN_OK;
+}
+
 static rin_status write_text(const rin_trainer *trainer, const char *name, const char *text, rin_error *error) {
     char *path = rin_run_path(trainer, name, error);
     rin_status status = path ? rin_file_write(path, text, strlen(text), error) : RIN_ERR_MEMORY;
@@ -132,6 +142,7 @@ rin_status rin_run_write_data(const rin_trainer *trainer, rin_error *error) {
 
 rin_status rin_run_create_folder(rin_trainer *trainer, rin_error *error) {
     rin_status status = rin_dir_create(trainer->run, error);
+    if (status == RIN_OK) status = rin_run_settle(trainer, error);
     if (status == RIN_OK) status = rin_run_lock_folder(trainer, error);
     if (status == RIN_OK) status = rin_run_refuse_used(trainer->run, error);
     if (status == RIN_OK) status = rin_run_write_data(trainer, error);

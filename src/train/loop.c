@@ -100,8 +100,8 @@ static rin_status count_bad_step(rin_trainer *trainer, rin_error *error) {
         snprintf(kept, sizeof kept, "the checkpoint of step %lld stays", (long long)trainer->saved_step);
     return rin_error_set(
         error, RIN_ERR_NUMERIC,
-        "step %lld: %lld steps in a row had a loss or gradient that is not finite (loss %g, gradient "
-        "norm %g); %s. Try a smaller train.learning_rate (now %g) or train.grad_clip = 1, in a new run or "
+        "step %lld: %lld steps in a row had a loss or gradient that is not finite or too large (loss %g, "
+        "gradient norm %g); %s. Try a smaller train.learning_rate (now %g) or train.grad_clip = 1, in a new run or "
         "in this one's config.ini. The last files: %s",
         step, (long long)trainer->bad_in_row, trainer->loss, trainer->grad_norm, kept,
         trainer->config.train.learning_rate, files);
@@ -109,7 +109,8 @@ static rin_status count_bad_step(rin_trainer *trainer, rin_error *error) {
 
 static rin_status count_step(rin_trainer *trainer, rin_error *error) {
     trainer->step++;
-    if (!isfinite(trainer->loss) || !isfinite(trainer->grad_norm)) return count_bad_step(trainer, error);
+    bool applied = isfinite(trainer->loss) && rin_update_applies(trainer->grad_norm, trainer->config.train.grad_clip);
+    if (!applied) return count_bad_step(trainer, error);
     trainer->bad_in_row = 0;
     trainer->loss_sum += trainer->loss;
     trainer->loss_count++;
@@ -120,19 +121,25 @@ static rin_status count_step(rin_trainer *trainer, rin_error *error) {
 /* ---- what is due ---- */
 
 /* A full disk is no reason to throw away the steps since the last checkpoint: until the last step, saving is tried
- * again. While steps are not applied nothing is saved, so that the last good checkpoints stay. */
+ * again. While steps are not applied nothing is saved, so that the last good checkpoints stay: the first one that is
+ * applied makes up for it. */
 static rin_status save_if_due(rin_trainer *trainer, bool *saved, rin_error *error) {
     const rin_config_train *t = &trainer->config.train;
     enum { SECONDS_BETWEEN_TRIES = 20 };
     rin_error failure = {0};
     bool due = rin_is_due(trainer->step, t->checkpoint_every, t->steps);
-    bool again = trainer->save_failed && rin_clock_seconds() >= trainer->save_again_at;
+    bool again = trainer->save_owed && rin_clock_seconds() >= trainer->save_again_at;
     *saved = false;
-    if ((!due && !again) || (trainer->bad_in_row && !rin_trainer_is_done(trainer))) return RIN_OK;
+    if (!due && !again) return RIN_OK;
+    if (trainer->bad_in_row && !rin_trainer_is_done(trainer)) {
+        trainer->save_owed = true;
+        trainer->save_again_at = 0;
+        return RIN_OK;
+    }
     rin_status status = rin_state_save(trainer, &failure);
     *saved = status == RIN_OK;
     if (status == RIN_OK) return RIN_OK;
-    trainer->save_failed = true;
+    trainer->save_owed = true;
     trainer->save_again_at = rin_clock_seconds() + SECONDS_BETWEEN_TRIES;
     if (rin_trainer_is_done(trainer)) {
         if (error) *error = failure;

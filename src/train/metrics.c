@@ -32,7 +32,7 @@ rin_status rin_run_trim_metrics(const rin_trainer *trainer, rin_error *error) {
     if (status == RIN_OK && rin_path_exists(path)) {
         status = rin_file_read(path, (size_t)1 << 40, &text, &n, error);
         size_t kept = status == RIN_OK ? lines_until(text, n, trainer->step) : 0;
-        if (status == RIN_OK && kept < n) status = rin_file_write(path, text, kept, error);
+        if (status == RIN_OK && kept < n) status = rin_file_cut(path, kept, error);
     }
     rin_free(text);
     rin_free(path);

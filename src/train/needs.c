@@ -44,9 +44,9 @@ uint64_t rin_needs_total(const rin_needs *needs) {
     return sum;
 }
 
-uint64_t rin_needs_disk(int64_t parameters, int64_t states) {
-    enum { OF_A_STATE = 4, OF_A_MODEL = 1, MODELS = 2 }; /* numbers for each parameter */
-    uint64_t numbers = plus(times(OF_A_STATE, (uint64_t)states), OF_A_MODEL * MODELS);
+uint64_t rin_needs_disk(int64_t parameters, int64_t states, int64_t models) {
+    enum { OF_A_STATE = 4, OF_A_MODEL = 1 }; /* numbers for each parameter */
+    uint64_t numbers = plus(times(OF_A_STATE, (uint64_t)states), times(OF_A_MODEL, (uint64_t)models));
     return times(times(numbers, (uint64_t)parameters), sizeof(float));
 }
 

@@ -12,7 +12,7 @@ static const struct {
     const char *prefix;
 } parts[] = {{RIN_ARENA_WEIGHTS, "weights/"}, {RIN_ARENA_EMA, "ema/"}, {RIN_ARENA_M, "m/"}, {RIN_ARENA_V, "v/"}};
 
-static const char norms_name[] = "grad_norms";
+static const char norms_name[] = "grad_norms", model_name[] = "model.safetensors", state_name[] = "state.safetensors";
 enum { MOST_STEPS = 1000000000 };
 
 /* ---- saving ---- */
@@ -159,13 +159,29 @@ static void remove_old(rin_trainer *trainer) {
         rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "an old checkpoint stays: %s", failure.text);
 }
 
-/* Where there is no room for a new checkpoint, kept ones are worth less than it, the oldest least. */
+uint64_t rin_state_room(const rin_trainer *trainer) {
+    enum { GROWTH = 8192 }; /* of the norms and the step's digits, and a file system's blocks */
+    uint64_t least = rin_needs_disk(trainer->weights->parameters, 1, 1);
+    char *path = rin_run_path(trainer, state_name, NULL);
+    rin_input input;
+    if (path && rin_input_open(&input, path, NULL) == RIN_OK) {
+        /* The next model takes the place of the one there is before the state is written. */
+        least = RIN_MAX(rin_needs_disk(trainer->weights->parameters, 1, 0), input.bytes) + GROWTH;
+        rin_input_close(&input);
+    }
+    rin_free(path);
+    return least;
+}
+
+/* Where there is no room for a new checkpoint, kept ones are worth less than it, the oldest least; but for the one that
+ * was loaded, as the file with the plain name is then damaged. */
 static void make_room(rin_trainer *trainer) {
     old_states old;
     rin_error failure = {0};
-    uint64_t room, needed = rin_needs_disk(trainer->weights->parameters, 1);
+    uint64_t room, needed = rin_state_room(trainer);
     if (!rin_path_room(trainer->run, &room) || room >= needed || list_old(trainer, &old, &failure) != RIN_OK) return;
     for (int i = old.n - 1; i >= 0 && rin_path_room(trainer->run, &room) && room < needed; i--) {
+        if (old.steps[i] == trainer->saved_step) continue;
         char *path = old_path(trainer, old.steps[i], &failure);
         bool removed = path && rin_file_remove(path, &failure) == RIN_OK;
         rin_free(path);
@@ -178,8 +194,7 @@ static void make_room(rin_trainer *trainer) {
 }
 
 rin_status rin_state_save(rin_trainer *trainer, rin_error *error) {
-    char *model = rin_run_path(trainer, "model.safetensors", error),
-         *state = rin_run_path(trainer, "state.safetensors", error);
+    char *model = rin_run_path(trainer, model_name, error), *state = rin_run_path(trainer, state_name, error);
     rin_status status = model && state ? rin_run_check_place(trainer, error) : RIN_ERR_MEMORY;
     trainer->description.steps = trainer->step;
     if (status == RIN_OK) make_room(trainer);
@@ -191,7 +206,7 @@ rin_status rin_state_save(rin_trainer *trainer, rin_error *error) {
     if (status == RIN_OK) status = write_state(trainer, state, error);
     if (status == RIN_OK) {
         trainer->saved_step = trainer->step;
-        trainer->save_failed = false;
+        trainer->save_owed = false;
         remove_old(trainer);
     }
     rin_free(model);
@@ -241,28 +256,23 @@ static rin_status load_from(rin_trainer *trainer, const char *path, rin_error *e
     return status;
 }
 
-/* Whether another file may do better: not where the machine is at fault. */
-static bool is_the_files_fault(rin_status status) {
-    return status != RIN_ERR_MEMORY && status != RIN_ERR_UNSUPPORTED;
-}
-
 rin_status rin_state_load(rin_trainer *trainer, bool *found, rin_error *error) {
     old_states old;
     *found = false;
     rin_status status = list_old(trainer, &old, error), failed = RIN_OK;
     rin_error failure = {0};
     for (int i = -1; i < old.n && status == RIN_OK && !*found; i++) {
-        char *path = i < 0 ? rin_run_path(trainer, "state.safetensors", error) : old_path(trainer, old.steps[i], error);
+        char *path = i < 0 ? rin_run_path(trainer, state_name, error) : old_path(trainer, old.steps[i], error);
         if (!path) {
             status = RIN_ERR_MEMORY;
-        } else if (rin_path_exists(path)) {
+        } else if (!rin_path_is_absent(path)) {
             if (failed != RIN_OK)
                 rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "going back to the checkpoint before: %s",
                               failure.text);
             rin_status loaded = load_from(trainer, path, &failure);
             *found = loaded == RIN_OK;
             if (loaded != RIN_OK) failed = loaded;
-            if (loaded != RIN_OK && !is_the_files_fault(loaded)) status = loaded;
+            if (loaded == RIN_ERR_MEMORY) status = loaded; /* no fault of the file: another one will do no better */
         }
         rin_free(path);
     }

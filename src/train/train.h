@@ -22,7 +22,7 @@ struct rin_trainer {
     rin_description description; /* what model.safetensors says of itself */
     rin_listener listener;
     atomic_bool cancelled; /* the listener said stop between steps */
-    char *run, *data;      /* folder of the run; absolute path of the data */
+    char *run, *data;      /* absolute paths: folder of the run, once it is there; the data */
     rin_run_data was;      /* the data as the run began with it */
     rin_lock lock;         /* of the folder */
     rin_dataset *dataset;
@@ -49,7 +49,7 @@ struct rin_trainer {
     int64_t n_norms;
     rin_text metrics;     /* lines that are not in the file yet */
     bool metrics_failed;  /* ... and the user knows */
-    bool save_failed;     /* a checkpoint is due since then */
+    bool save_owed;       /* a checkpoint is due since then */
     double save_again_at; /* clock */
     char sample_path[64]; /* of the last picture, within the run's folder */
 };
@@ -67,6 +67,8 @@ static inline bool rin_is_due(int64_t step, int64_t every, int64_t last) {
 
 /* "<run>/<name>" (rin_free). */
 char *rin_run_path(const rin_trainer *trainer, const char *name, rin_error *error);
+/* Makes the path of an existing folder one from the root. */
+rin_status rin_run_settle(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 /* Refuses a folder that holds anything but what is left of a start that failed; one that does not exist is fine. */
 rin_status rin_run_refuse_used(const char *run, rin_error *error) RIN_CHECKED;
 /* Takes the lock of an existing folder and removes what a killed process left half written. Errors: BUSY; IO. */
@@ -107,6 +109,8 @@ rin_status rin_run_sync_metrics(rin_trainer *trainer, rin_error *error) RIN_CHEC
 
 /* model.safetensors, then state.safetensors; older states are kept as state-<step>.safetensors. */
 rin_status rin_state_save(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
+/* Bytes of disk that the next one needs. */
+uint64_t rin_state_room(const rin_trainer *trainer);
 /* Loads the newest state that can be read, older ones with a warning; *found is false when there is none. */
 rin_status rin_state_load(rin_trainer *trainer, bool *found, rin_error *error) RIN_CHECKED;
 

@@ -147,9 +147,9 @@ static rin_status new_trainer(const char *run, rin_listener listener, rin_traine
     return trainer->run ? rin_run_reserve_metrics(trainer, error) : RIN_ERR_MEMORY;
 }
 
-/* Better known now than after hours of training. states: that will be written before one is removed. */
-static void warn_of_little_room(const rin_trainer *trainer, int64_t states) {
-    uint64_t room, needed = rin_needs_disk(trainer->weights->parameters, states);
+/* Better known now than after hours of training. */
+static void warn_of_little_room(const rin_trainer *trainer, uint64_t needed) {
+    uint64_t room;
     if (!rin_path_room(trainer->run, &room) || room >= needed) return;
     rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
                   "the disk of '%s' has %.3f GiB left, checkpoints need %.3f GiB%s", trainer->run,
@@ -194,12 +194,21 @@ rin_status rin_trainer_create(const rin_config *config, const char *data, const 
     if (status == RIN_OK) status = open_loader(trainer, error);
     if (status == RIN_OK) trainer->was = rin_run_identify(trainer->dataset);
     if (status == RIN_OK) status = rin_run_create_folder(trainer, error);
-    if (status == RIN_OK) warn_of_little_room(trainer, trainer->config.train.keep + 1);
+    if (status == RIN_OK) {
+        warn_of_little_room(trainer, rin_needs_disk(trainer->weights->parameters, trainer->config.train.keep + 1, 2));
+    }
     return finish_opening(trainer, out, status);
 }
 
 static rin_status set_steps(rin_trainer *trainer, int64_t steps, rin_error *error) {
     char text[32];
+    const rin_config_train *t = &trainer->config.train;
+    if (steps < t->warmup_steps + t->tail_steps)
+        return rin_error_set(error, RIN_ERR_CONFIG,
+                             "steps = %lld are fewer than the run's train.warmup_steps = %lld and train.tail_steps = "
+                             "%lld together; allowed are %lld and more",
+                             (long long)steps, (long long)t->warmup_steps, (long long)t->tail_steps,
+                             (long long)(t->warmup_steps + t->tail_steps));
     snprintf(text, sizeof text, "%lld", (long long)steps);
     return rin_config_set(&trainer->config, "train.steps", text, error);
 }
@@ -262,6 +271,7 @@ rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, 
     if (status == RIN_OK) trainer->config = *defaults;
     rin_config_free(defaults);
     if (status == RIN_OK) status = rin_run_read_folder(trainer, error);
+    if (status == RIN_OK) status = rin_run_settle(trainer, error);
     if (status == RIN_OK && data) status = move_data(trainer, data, &moved, error);
     if (status == RIN_OK && steps) {
         longer = trainer->config.train.steps != steps;
@@ -275,7 +285,7 @@ rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, 
         status = open_same_data(trainer, error);
         if (status == RIN_OK) status = open_loader(trainer, error);
         if (status == RIN_OK) status = rin_run_trim_metrics(trainer, error);
-        if (status == RIN_OK) warn_of_little_room(trainer, 1);
+        if (status == RIN_OK) warn_of_little_room(trainer, rin_state_room(trainer));
         /* From now on these are the run's: it goes on with them after the next stop, too. */
         if (status == RIN_OK && moved) status = rin_run_write_data(trainer, error);
         if (status == RIN_OK && longer) status = rin_run_write_config(trainer, error);

@@ -219,11 +219,11 @@ static void test_backends_agree(void **state) {
     check_backends(&(rin_update_attr){RIN_OPTIMIZER_ADAMW, 0.9, 0.99, 1e-6, 0, 1});
 }
 
-/* A step whose gradients are not finite leaves everything as it was. */
+/* A step whose gradients are not finite, or whose squares will not be, leaves everything as it was. */
 static void test_not_finite_is_skipped(void **state) {
     (void)state;
-    const rin_update_attr attr = {RIN_OPTIMIZER_LAMB, 0.9, 0.999, 1e-8, 0.01, 1};
-    const float bad[] = {NAN, INFINITY};
+    const rin_update_attr attr = {RIN_OPTIMIZER_LAMB, 0.9, 0.999, 1e-8, 0.01, 0};
+    const float bad[] = {NAN, INFINITY, 2e19f, -3e38f};
     for (size_t b = 0; b < RIN_COUNT(backends); b++) {
         if (!lab_available(backends[b])) continue;
         for (size_t k = 0; k < RIN_COUNT(bad); k++) {
@@ -234,7 +234,7 @@ static void test_not_finite_is_skipped(void **state) {
             rin_program_run(r.program, &step, RIN_SECTION_ALL);
             float norm;
             assert_int_equal(rin_program_read(r.program, "grad_norm", &norm, 1, NULL), RIN_OK);
-            assert_false(isfinite(norm));
+            assert_int_equal(isfinite(norm), isfinite(bad[k]));
             rig untouched = create(backends[b], 1, sizes, RIN_COUNT(sizes), &attr);
             fill(&untouched);
             rin_weights_upload(r.weights, RIN_ARENA_GRADIENTS, rin_weights_find(r.weights, "one"), &(float){0});
@@ -247,11 +247,45 @@ static void test_not_finite_is_skipped(void **state) {
     }
 }
 
+/* The largest gradients that are applied keep the moments finite; larger ones do when they are clipped. */
+static void test_large_gradients(void **state) {
+    (void)state;
+    static const struct {
+        float gradient;
+        double clip;
+    } cases[] = {{9.9e18f, 0}, {3e38f, 1}, {3e38f, 9.9e18}};
+    static const rin_optimizer optimizers[] = {RIN_OPTIMIZER_LAMB, RIN_OPTIMIZER_ADAMW};
+    for (size_t b = 0; b < RIN_COUNT(backends) * RIN_COUNT(cases) * RIN_COUNT(optimizers); b++) {
+        const char *backend = backends[b % RIN_COUNT(backends)];
+        size_t k = b / RIN_COUNT(backends) % RIN_COUNT(cases);
+        rin_update_attr attr = {
+            optimizers[b / RIN_COUNT(backends) / RIN_COUNT(cases)], 0.9, 0.5, 1e-8, 0.01, cases[k].clip};
+        if (!lab_available(backend)) continue;
+        rig r = create(backend, 1, sizes, RIN_COUNT(sizes), &attr);
+        fill(&r);
+        const rin_tensor *one = rin_weights_find(r.weights, "one");
+        for (int step = 0; step < 50; step++) {
+            rin_weights_upload(r.weights, RIN_ARENA_GRADIENTS, one, &cases[k].gradient);
+            rin_program_run(r.program, &(rin_step){.step = (uint64_t)step, .learning_rate = 0.01, .ema_decay = 0.75},
+                            RIN_SECTION_ALL);
+        }
+        static const rin_arena arenas[] = {RIN_ARENA_WEIGHTS, RIN_ARENA_EMA, RIN_ARENA_M, RIN_ARENA_V};
+        float value[RIN_COUNT(arenas)];
+        for (size_t a = 0; a < RIN_COUNT(arenas); a++) {
+            rin_weights_download(r.weights, arenas[a], one, &value[a]);
+            assert_true(isfinite(value[a]));
+        }
+        assert_true(value[2] > 0.5f); /* applied */
+        destroy(&r);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference_numbers),
         cmocka_unit_test(test_backends_agree),
         cmocka_unit_test(test_not_finite_is_skipped),
+        cmocka_unit_test(test_large_gradients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,6 +91,35 @@ same "$work/whole/state.safetensors" "$disk/run/state.safetensors"
 no_temporaries
 rm "$disk/filler"
 
+# The checkpoint that a run went back to is not removed for room: there is no other.
+rm -r "$disk/run"
+expect 0 "6 steps done" train "$disk/run" --set train.keep=2
+printf 'damaged' >"$disk/run/state.safetensors"
+fill 40
+expect 1 "No space left on device" "$rin" train --out "$disk/run" --resume --steps 8
+grep -q "The run can be resumed from step 4" "$work/stderr" || fail "no word of where the run can be resumed"
+[ -f "$disk/run/state-000000004.safetensors" ] || fail "the last good checkpoint was removed"
+rm "$disk/filler"
+expect 0 "8 steps done" "$rin" train --out "$disk/run" --resume --steps 8
+
+# The disk that rin plan asks for is enough, without a warning and without a checkpoint less. A larger network, whose files
+# are not mostly headers.
+if mount -o remount,size=32m "$disk" 2>/dev/null; then
+    rm -r "$disk/run"
+    larger="--set model.latent_dim=128 --set train.keep=2 --set model.num_classes=4"
+    # shellcheck disable=SC2086
+    plan=$("$rin" plan ${tiny#*--threads 1} --size 8 --batch 4 $larger --json | tr ',{}' '\n\n\n' |
+        sed -n 's/.*"bytes_disk": *//p')
+    fill $((plan / 1024 + 200))
+    # shellcheck disable=SC2086
+    expect 0 "6 steps done" train "$disk/run" --set train.checkpoint_every=1 $larger
+    if grep -E "makes room|checkpoints need" "$work/stderr"; then fail "the disk that was asked for is not enough"; fi
+    has "$disk/run/state-000000005.safetensors"
+    rm -r "$disk/run" "$disk/filler"
+    mount -o remount,size=1m "$disk"
+    mkdir "$disk/run"
+fi
+
 # No room at all: not even a beginning, and none is left.
 rm -r "$disk/run"
 fill 0

@@ -21,6 +21,9 @@ same "$work/whole/state.safetensors" "$work/parts/state.safetensors"
 expect 2 "train.batch = 4" "$rin" train --out "$work/parts" --resume --batch 8 --steps 9
 expect 2 "model.tape_dim = 16" "$rin" train --out "$work/parts" --resume --set model.tape_dim=8
 expect 0 "is finished" train parts --resume
+expect 2 "the run has train.steps = 6; to end it earlier, say --steps 5" train parts --resume --set train.steps=5
+cp -R "$work/parts" "$work/more"
+expect 0 "8 steps done" train more --resume --set train.steps=8
 expect 1 "no run to resume" "$rin" train --out "$work/images" --resume
 
 # Ctrl-C in the middle of a run.

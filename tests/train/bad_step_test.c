@@ -132,6 +132,65 @@ static void test_a_stop_keeps_the_last_good_checkpoint(void **state) {
     end(&b);
 }
 
+/* A checkpoint that falls on a step that is not applied is written after the next one that is. */
+static void test_a_checkpoint_is_not_skipped(void **state) {
+    (void)state;
+    bench b;
+    rin_error error = {0};
+    start(&b, "train.steps=50 train.checkpoint_every=3");
+    for (int i = 0; i < 2; i++) assert_ok(rin_trainer_step(b.trainer, NULL, &error), &error);
+    float *good = download(b.trainer, RIN_ARENA_WEIGHTS);
+    spoil(b.trainer, NAN);
+    for (int i = 0; i < 2; i++) assert_ok(rin_trainer_step(b.trainer, NULL, &error), &error);
+    assert_int_equal(b.trainer->saved_step, -1);
+    upload(b.trainer, RIN_ARENA_WEIGHTS, good);
+    test_free(good);
+    rin_progress progress;
+    assert_ok(rin_trainer_step(b.trainer, &progress, &error), &error);
+    assert_true(progress.saved);
+    assert_int_equal(b.trainer->saved_step, 5);
+    assert_ok(rin_trainer_step(b.trainer, NULL, &error), &error);
+    assert_int_equal(b.trainer->saved_step, 6);
+    end(&b);
+}
+
+/* A gradient whose square is no float would make moments that no checkpoint can hold. */
+static void test_a_gradient_too_large_is_not_applied(void **state) {
+    (void)state;
+    bench b;
+    rin_error error = {0};
+    start(&b, "train.steps=50");
+    float value = 1e10f;
+    while (b.trainer->bad_in_row == 0 && value < 1e25f) {
+        spoil(b.trainer, value *= 3);
+        assert_ok(rin_trainer_step(b.trainer, NULL, &error), &error);
+    }
+    assert_int_equal(b.trainer->bad_in_row, 1);
+    assert_true(isfinite(b.trainer->loss) && isfinite(b.trainer->grad_norm) && b.trainer->grad_norm > 1e19);
+    static const rin_arena arenas[] = {RIN_ARENA_M, RIN_ARENA_V};
+    for (size_t a = 0; a < RIN_COUNT(arenas); a++) {
+        float *moments = download(b.trainer, arenas[a]);
+        for (int64_t i = 0; i < b.trainer->weights->count; i++) assert_true(isfinite(moments[i]));
+        test_free(moments);
+    }
+    end(&b);
+}
+
+/* What reading refuses is not written. */
+static void test_weights_that_are_not_finite_are_not_saved(void **state) {
+    (void)state;
+    bench b;
+    rin_error error = {0};
+    start(&b, "train.steps=50 train.keep=1");
+    for (int i = 0; i < 2; i++) assert_ok(rin_trainer_step(b.trainer, NULL, &error), &error);
+    spoil(b.trainer, INFINITY);
+    assert_refused(rin_trainer_save(b.trainer, &error), RIN_ERR_NUMERIC, &error, "has inf");
+    rin_trainer_free(b.trainer);
+    assert_ok(rin_trainer_resume(b.lab.run, NULL, 0, (rin_listener){0}, &b.trainer, &error), &error);
+    assert_int_equal(rin_trainer_steps_done(b.trainer), 2);
+    end(&b);
+}
+
 static void test_metrics_tell_of_it(void **state) {
     (void)state;
     bench b;
@@ -205,6 +264,9 @@ int main(void) {
         cmocka_unit_test(test_a_bad_step_changes_nothing),
         cmocka_unit_test(test_the_run_stops_and_keeps_the_last_good_checkpoint),
         cmocka_unit_test(test_a_stop_keeps_the_last_good_checkpoint),
+        cmocka_unit_test(test_a_checkpoint_is_not_skipped),
+        cmocka_unit_test(test_a_gradient_too_large_is_not_applied),
+        cmocka_unit_test(test_weights_that_are_not_finite_are_not_saved),
         cmocka_unit_test(test_metrics_tell_of_it),
         cmocka_unit_test(test_a_resumed_run_remembers_bad_steps),
         cmocka_unit_test(test_percentiles_of_the_gradient_norm),

@@ -52,9 +52,9 @@ static void test_batches_of_the_loader(void **state) {
 static void test_disk_holds_checkpoints(void **state) {
     (void)state;
     /* Two versions of the model; in a state weights, average and two moments. */
-    assert_int_equal(rin_needs_disk(100, 1), (2 + 4) * 100 * sizeof(float));
-    assert_int_equal(rin_needs_disk(100, 3), (2 + 12) * 100 * sizeof(float));
-    assert_true(rin_needs_disk(INT64_MAX, INT64_MAX) == UINT64_MAX);
+    assert_int_equal(rin_needs_disk(100, 1, 2), (2 + 4) * 100 * sizeof(float));
+    assert_int_equal(rin_needs_disk(100, 3, 2), (2 + 12) * 100 * sizeof(float));
+    assert_true(rin_needs_disk(INT64_MAX, INT64_MAX, 2) == UINT64_MAX);
 }
 
 static void test_parts_of_a_batch_save_memory(void **state) {

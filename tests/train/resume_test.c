@@ -269,6 +269,76 @@ static void test_counts_of_a_state_are_checked(void **state) {
     run_lab_free(&lab);
 }
 
+/* ... whatever of it is damaged. */
+static void test_an_unknown_element_type_falls_back(void **state) {
+    (void)state;
+    run_lab lab;
+    size_t n;
+    open_lab(&lab);
+    char *bytes = run_read(run_lab_path(&lab, "run/state.safetensors"), &n);
+    char *type = strstr(bytes + 8, "\"F32\"") /* behind the header's length */;
+    assert_non_null(type);
+    type[2] = '9';
+    FILE *stream = fopen(run_lab_path(&lab, "run/state.safetensors"), "wb");
+    assert_int_equal(fwrite(bytes, 1, n, stream), n);
+    fclose(stream);
+    test_free(bytes);
+    rin_trainer *trainer = resume(&lab, NULL, 9);
+    assert_int_equal(rin_trainer_steps_done(trainer), 4);
+    assert_non_null(strstr(lab.log, "going back to the checkpoint before"));
+    finish(trainer);
+    run_lab_free(&lab);
+}
+
+/* A checkpoint that cannot be looked at is not one that is not there: the run would start over, onto the model. */
+static void test_a_checkpoint_out_of_sight_is_no_new_start(void **state) {
+    (void)state;
+    run_lab lab;
+    open_lab(&lab);
+    unlink(run_lab_path(&lab, "run/state-000000004.safetensors"));
+    unlink(run_lab_path(&lab, "run/state.safetensors"));
+    assert_int_equal(symlink("state.safetensors", run_lab_path(&lab, "run/state.safetensors")), 0);
+    refused(&lab, NULL, RIN_ERR_IO, "state.safetensors");
+    run_lab_free(&lab);
+}
+
+static void test_fewer_steps_than_the_warm_up(void **state) {
+    (void)state;
+    run_lab lab;
+    rin_error error = {0};
+    rin_trainer *trainer = NULL;
+    run_lab_create(&lab);
+    run_train(&lab, lab.run, "train.warmup_steps=3 train.steps=6");
+    rin_status status = rin_trainer_resume(lab.run, NULL, 2, (rin_listener){0}, &trainer, &error);
+    assert_refused(status, RIN_ERR_CONFIG, &error, "allowed are 3 and more");
+    run_lab_free(&lab);
+}
+
+/* Wherever the program goes, the run stays where it is. */
+static void test_another_working_directory(void **state) {
+    (void)state;
+    run_lab lab;
+    rin_error error = {0};
+    rin_trainer *trainer = NULL;
+    char before[4096];
+    run_lab_create(&lab);
+    run_train(&lab, run_lab_path(&lab, "whole"), "");
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(lab.folder), 0);
+    rin_config *config = run_config("");
+    assert_ok(rin_trainer_create(config, lab.data, "run", run_lab_listener(&lab), &trainer, &error), &error);
+    rin_config_free(config);
+    assert_int_equal(chdir("/"), 0);
+    for (int i = 0; i < 3; i++) assert_ok(rin_trainer_step(trainer, NULL, &error), &error);
+    rin_trainer_free(trainer);
+    assert_int_equal(chdir(lab.run), 0);
+    assert_ok(rin_trainer_resume("../run", NULL, 0, run_lab_listener(&lab), &trainer, &error), &error);
+    assert_int_equal(chdir(before), 0);
+    finish(trainer);
+    run_assert_same(run_lab_path(&lab, "whole"), lab.run);
+    run_lab_free(&lab);
+}
+
 /* A run's folder may come from somebody else: what is written there goes nowhere else. */
 static void test_links_are_not_followed(void **state) {
     (void)state;
@@ -307,6 +377,10 @@ int main(void) {
         cmocka_unit_test(test_nothing_is_written_into_another_run),
         cmocka_unit_test(test_a_damaged_checkpoint_is_not_kept),
         cmocka_unit_test(test_counts_of_a_state_are_checked),
+        cmocka_unit_test(test_an_unknown_element_type_falls_back),
+        cmocka_unit_test(test_a_checkpoint_out_of_sight_is_no_new_start),
+        cmocka_unit_test(test_fewer_steps_than_the_warm_up),
+        cmocka_unit_test(test_another_working_directory),
         cmocka_unit_test(test_links_are_not_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,7 +193,7 @@ static void run_pass(const rin_task *task, const rin_team *team, const rates *r,
 
 void RIN_KERNEL(update)(const rin_task *task, const rin_team *team) {
     double norm = (double)*(const float *)task->in[0];
-    if (!isfinite(norm)) return;
+    if (!rin_update_applies(norm, RIN_ATTR(task->node, rin_update_attr)->grad_clip)) return;
     rates r = rates_of(task, norm);
     if (RIN_ATTR(task->node, rin_update_attr)->optimizer == RIN_OPTIMIZER_LAMB) {
         run_pass(task, team, &r, PASS_LAMB_FIRST);

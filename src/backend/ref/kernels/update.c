@@ -57,7 +57,7 @@ RIN_REF(update) {
     const rin_update_attr *attr = RIN_ATTR(task->node, rin_update_attr);
     const rin_arenas *a = task->arenas;
     double norm = (double)*(const real *)task->in[0];
-    if (!isfinite(norm)) return;
+    if (!rin_update_applies(norm, attr->grad_clip)) return;
     rates r = rates_of(task, attr, norm);
     for (int k = 0; k < a->n_segments; k++) {
         const rin_segment *s = &a->segments[k];
