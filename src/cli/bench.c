@@ -59,7 +59,7 @@ static void print_lines(const rin_bench_result *r, const char *preset, const rin
 }
 
 static int run(const rin_cli_args *args) {
-    enum { MOST_STEPS = 1000000 };
+    enum { MOST_STEPS = 100000 };
     const char *preset = rin_cli_args_get(args, "preset"), *file = rin_cli_args_get(args, "config");
     int64_t steps = 10;
     rin_config *config = NULL;

@@ -28,7 +28,10 @@ typedef struct times {
 
 static int add_time(times *t, const char *text, size_t length) {
     char *name = t->names[t->count], *end;
-    snprintf(name, LONGEST_TIME, "%.*s", length < LONGEST_TIME ? (int)length : LONGEST_TIME - 1, text);
+    if (length >= LONGEST_TIME)
+        return rin_cli_refuse("--t: '%.*s' is longer than the %d characters a time may have", (int)length, text,
+                              LONGEST_TIME - 1);
+    snprintf(name, LONGEST_TIME, "%.*s", (int)length, text);
     double value = strtod(name, &end);
     if (!*name || *end || strspn(name, "0123456789.eE+-") != strlen(name) || !(value > 0 && value <= 1)) {
         return rin_cli_refuse("--t: '%s' is not a time; allowed are numbers above 0 and up to 1, with commas between",

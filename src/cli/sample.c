@@ -14,7 +14,8 @@ static const rin_cli_option options[] = {
     {"model", "PATH", NULL, "A training run's folder or a .safetensors file", false},
     {"out", "FILE.png", NULL, "The grid of pictures, a row a class", false},
     {"count", "N", "sample.count",
-     "Pictures in all, spread evenly over the classes; unless given 8 a class, 64 at most classes", false},
+     "Pictures in all, spread evenly over the classes; unless given 8 a class, or 64 with no or over 10 classes",
+     false},
     {"class", "NAME[,...]", NULL, "Classes by name or number; all of them unless given", false},
     {"steps", "N", "sample.steps", "Denoising steps", false},
     {"sampler", "NAME", "sample.sampler", "Update rule: ddim, ddpm or ddpm@small", false},
@@ -144,18 +145,28 @@ static int choose_seed(job *j, const rin_cli_args *args) {
     return RIN_EXIT_OK;
 }
 
+static int check_folder(const char *folder) {
+    struct stat info;
+    if (stat(folder, &info) == 0 && !S_ISDIR(info.st_mode)) errno = ENOTDIR;
+    else if (access(folder, W_OK | X_OK) == 0) return RIN_EXIT_OK;
+    return rin_cli_fail_system(folder);
+}
+
 /* Before hours of work: whether there will be a place for its result. */
 static int check_out(const char *out) {
     if (!out) return rin_cli_refuse("rin sample needs --out FILE.png");
+    enum { LONGEST_NAME = 220 }; /* what is being written has a longer one */
     size_t length = strlen(out);
     if (length < 5 || strcasecmp(out + length - 4, ".png") != 0) {
         return rin_cli_refuse("--out %s: pictures are written as PNG; give a name that ends in .png", out);
     }
     const char *slash = strrchr(out, '/');
+    if (strlen(slash ? slash + 1 : out) > LONGEST_NAME)
+        return rin_cli_refuse("--out %s: the name of the file is longer than %d bytes", out, LONGEST_NAME);
     char *folder = strdup(out);
     if (!folder) return rin_cli_fail_memory();
     folder[slash ? slash - out + (slash == out) : 0] = '\0';
-    int code = access(*folder ? folder : ".", W_OK) == 0 ? RIN_EXIT_OK : rin_cli_fail_system(*folder ? folder : ".");
+    int code = check_folder(*folder ? folder : ".");
     free(folder);
     struct stat info;
     if (code == RIN_EXIT_OK && stat(out, &info) == 0 && !S_ISREG(info.st_mode))
@@ -164,10 +175,8 @@ static int check_out(const char *out) {
 }
 
 static int make_folder(const char *folder) {
-    struct stat info;
     if (!folder || mkdir(folder, 0777) == 0) return RIN_EXIT_OK;
-    bool there = errno == EEXIST && stat(folder, &info) == 0 && S_ISDIR(info.st_mode);
-    return there && access(folder, W_OK) == 0 ? RIN_EXIT_OK : rin_cli_fail_system(folder);
+    return errno == EEXIST ? check_folder(folder) : rin_cli_fail_system(folder);
 }
 
 /* Class names come from folders of a data set and may hold any byte. */
@@ -186,19 +195,23 @@ static void add_class_name(const job *j, int64_t i, char *text, size_t size) {
 static int write_each(const job *j, const rin_generator *generator, const char *folder) {
     enum { LONGEST = 4096 };
     char path[LONGEST], name[64] = "";
+    int code = RIN_EXIT_OK;
     rin_error error = {0};
+    int64_t n_failed = 0;
     for (int64_t i = 0; i < j->count; i++) {
         add_class_name(j, i, name, sizeof name);
         int length = snprintf(path, sizeof path, "%s/%04lld%s.png", folder, (long long)i, name);
         if (length < 0 || length >= LONGEST) return rin_cli_refuse("--save-each: the name of the folder is too long");
-        if (rin_generator_write(generator, i, path, &error) != RIN_OK) return rin_cli_fail(&error);
+        if (rin_generator_write(generator, i, path, &error) != RIN_OK && n_failed++ == 0) code = rin_cli_fail(&error);
         if (rin_cli_monitor_stopped() && i + 1 < j->count) {
-            rin_cli_note("stopped; %s has %lld of %lld pictures", folder, (long long)i + 1, (long long)j->count);
+            rin_cli_note("stopped; %s has %lld of %lld pictures", folder, (long long)(i + 1 - n_failed),
+                         (long long)j->count);
             return RIN_EXIT_INTERRUPTED;
         }
     }
-    printf("%s/: %lld pictures\n", folder, (long long)j->count);
-    return RIN_EXIT_OK;
+    printf("%s/: %lld pictures\n", folder, (long long)(j->count - n_failed));
+    if (n_failed > 1) rin_cli_note("%lld pictures could not be written", (long long)n_failed);
+    return code;
 }
 
 /* One that cannot be written does not cost the others. out and folder may be NULL. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* archive: images in a tar or zip archive, kept in memory as they are. Nothing is ever unpacked to disk. */
 #include <errno.h>
+#include <locale.h>
 #include <string.h>
 
 #include <archive.h>
@@ -8,7 +9,7 @@
 
 #include "data/source.h"
 
-enum { BLOCK_BYTES = 1 << 16, FIRST_BYTES = 1 << 14, MAX_NAME = 4096 };
+enum { BLOCK_BYTES = 1 << 16, FIRST_BYTES = 1 << 14, MAX_NAME = 4096, MAX_HEADER_BYTES = 1 << 20 };
 
 typedef struct blob {
     char *bytes;
@@ -20,6 +21,7 @@ typedef struct archive_source {
     blob *blobs;
     size_t n_blobs, capacity;
     size_t used, limit; /* memory in bytes */
+    size_t n_nameless;  /* entries left out because their names cannot be read */
 } archive_source;
 
 static rin_status archive_probe(const char *path, bool *fits, rin_error *error) {
@@ -66,6 +68,11 @@ static const char *name_of(struct archive_entry *entry) {
 
 /* ---- the file, as libarchive asks for it ---- */
 
+/*
+ * A zip is read by one stream of libarchive, a tar by two: one undoes the compression and its output is read by the
+ * other, so that what a single header takes is bounded: maps of sparse files, which libarchive keeps in memory,
+ * compress well.
+ */
 typedef struct feed {
     rin_input input;
     uint64_t offset;
@@ -73,14 +80,28 @@ typedef struct feed {
     const rin_items *items;
     rin_error error; /* of the file itself, or the wish to stop */
     char block[BLOCK_BYTES];
+    struct archive *unpacker, *entries; /* unpacker: of a tar, else NULL */
+    char unpacked[BLOCK_BYTES];         /* the last block of */
+    size_t n_last;                      /* ... of so many bytes */
+    uint64_t n_unpacked;                /* in all */
+    bool is_empty, in_header;
+    size_t header_bytes;
+    locale_t names, callers; /* names: to read names by, 0 where there is none; callers: of this thread otherwise */
 } feed;
+
+/* Progress is the caller's own code. */
+static rin_status go_on(feed *f, rin_error *error) {
+    if (f->names) uselocale(f->callers);
+    rin_status status = rin_source_go_on(f->request, f->items, error);
+    if (f->names) uselocale(f->names);
+    return status;
+}
 
 static la_ssize_t feed_read(struct archive *stream, void *user, const void **block) {
     feed *f = user;
     size_t n = (size_t)RIN_MIN(f->input.bytes - f->offset, (uint64_t)BLOCK_BYTES);
     *block = f->block;
-    if (rin_source_go_on(f->request, f->items, &f->error) != RIN_OK ||
-        rin_input_read(&f->input, f->offset, f->block, n, &f->error) != RIN_OK) {
+    if (go_on(f, &f->error) != RIN_OK || rin_input_read(&f->input, f->offset, f->block, n, &f->error) != RIN_OK) {
         archive_set_error(stream, EIO, "%s", f->error.text);
         return ARCHIVE_FATAL;
     }
@@ -105,6 +126,24 @@ static la_int64_t feed_seek(struct archive *stream, void *user, la_int64_t offse
     if (offset < -from || offset > bytes - from) return ARCHIVE_FATAL;
     f->offset = (uint64_t)(from + offset);
     return (la_int64_t)f->offset;
+}
+
+/* Of a tar. */
+static la_ssize_t unpack_read(struct archive *stream, void *user, const void **block) {
+    feed *f = user;
+    la_ssize_t n = f->is_empty ? 0 : archive_read_data(f->unpacker, f->unpacked, BLOCK_BYTES);
+    *block = f->unpacked;
+    if (n < 0) {
+        const char *reason = archive_error_string(f->unpacker);
+        archive_set_error(stream, archive_errno(f->unpacker), "%s", reason ? reason : "no reason given");
+        return ARCHIVE_FATAL;
+    }
+    f->n_unpacked += (uint64_t)n;
+    if (n) f->n_last = (size_t)n;
+    if (f->in_header) f->header_bytes += (size_t)n;
+    if (f->header_bytes <= MAX_HEADER_BYTES) return n;
+    archive_set_error(stream, EILSEQ, "an entry's header takes more than %d bytes", MAX_HEADER_BYTES);
+    return ARCHIVE_FATAL;
 }
 
 /* ---- reading ---- */
@@ -179,6 +218,7 @@ static rin_status take_entry(archive_source *s, struct archive *stream, struct a
     const char *stored = name_of(entry);
     if (archive_entry_filetype(entry) == AE_IFDIR) return RIN_OK;
     if (!stored || !clean_name(stored, name)) {
+        s->n_nameless++;
         rin_items_leave_out(items, "(no usable name)");
         return RIN_OK;
     }
@@ -194,28 +234,44 @@ static rin_status take_entry(archive_source *s, struct archive *stream, struct a
     return status == RIN_OK ? rin_items_add(items, name, s->n_blobs - 1, -1, error) : status;
 }
 
-static rin_status read_all(archive_source *s, struct archive *stream, rin_source_request *request, rin_items *items,
-                           rin_error *error) {
+static rin_status read_all(archive_source *s, feed *f, rin_items *items, rin_error *error) {
     for (;;) {
         struct archive_entry *entry;
-        int code = archive_read_next_header(stream, &entry);
+        f->header_bytes = 0;
+        f->in_header = true;
+        int code = archive_read_next_header(f->entries, &entry);
+        f->in_header = false;
         if (code == ARCHIVE_EOF) return RIN_OK;
-        if (code == ARCHIVE_RETRY || code < ARCHIVE_WARN) return stream_error(stream, "damaged or cut", error);
-        rin_status status = rin_source_go_on(request, items, error);
-        if (status == RIN_OK) status = take_entry(s, stream, entry, items, error);
+        if (code == ARCHIVE_RETRY || code < ARCHIVE_WARN) return stream_error(f->entries, "damaged or cut", error);
+        rin_status status = go_on(f, error);
+        if (status == RIN_OK) status = take_entry(s, f->entries, entry, items, error);
         if (status != RIN_OK) return status;
+        /* What is left of it is no part of the next header. */
+        if (archive_read_data_skip(f->entries) < ARCHIVE_WARN) return stream_error(f->entries, "damaged or cut", error);
     }
 }
 
-static rin_status open_stream(const char *path, feed *f, struct archive **out, rin_error *error) {
-    rin_status status = rin_input_open(&f->input, path, error);
-    struct archive *stream = *out = archive_read_new();
-    if (status == RIN_OK && !stream) status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory for libarchive");
-    if (status != RIN_OK) return status;
-    archive_read_support_format_tar(stream);
-    archive_read_support_format_zip(stream);
-    archive_read_support_filter_gzip(stream);
-    archive_read_support_filter_xz(stream);
+/* Whether something follows the mark that ends a tar, as it does when several are joined by cat. */
+static bool has_more(feed *f) {
+    uint64_t used = (uint64_t)archive_filter_bytes(f->entries, -1);
+    size_t left = (size_t)RIN_MIN(f->n_unpacked - RIN_MIN(used, f->n_unpacked), f->n_last);
+    const char *at = f->unpacked + f->n_last - left;
+    for (la_ssize_t n = (la_ssize_t)left; n > 0; at = f->unpacked) {
+        for (la_ssize_t i = 0; i < n; i++) {
+            if (at[i]) return true;
+        }
+        n = archive_read_data(f->unpacker, f->unpacked, BLOCK_BYTES);
+    }
+    return false;
+}
+
+static rin_status new_stream(struct archive **out, rin_error *error) {
+    *out = archive_read_new();
+    return *out ? RIN_OK : rin_error_set(error, RIN_ERR_MEMORY, "out of memory for libarchive");
+}
+
+/* A stream over the file itself. */
+static rin_status open_file(feed *f, struct archive *stream, rin_error *error) {
     archive_read_set_callback_data(stream, f);
     archive_read_set_read_callback(stream, feed_read);
     archive_read_set_skip_callback(stream, feed_skip);
@@ -223,28 +279,91 @@ static rin_status open_stream(const char *path, feed *f, struct archive **out, r
     return archive_read_open1(stream) == ARCHIVE_OK ? RIN_OK : stream_error(stream, "cannot be opened", error);
 }
 
+static rin_status open_tar(feed *f, rin_error *error) {
+    struct archive_entry *whole;
+    rin_status status = new_stream(&f->unpacker, error);
+    if (status == RIN_OK) status = new_stream(&f->entries, error);
+    if (status != RIN_OK) return status;
+    archive_read_support_format_raw(f->unpacker);
+    archive_read_support_format_empty(f->unpacker);
+    archive_read_support_filter_gzip(f->unpacker);
+    archive_read_support_filter_xz(f->unpacker);
+    status = open_file(f, f->unpacker, error);
+    if (status != RIN_OK) return status;
+    int code = archive_read_next_header(f->unpacker, &whole);
+    f->is_empty = code == ARCHIVE_EOF;
+    if (code == ARCHIVE_RETRY || code < ARCHIVE_WARN) return stream_error(f->unpacker, "cannot be opened", error);
+    archive_read_support_format_tar(f->entries);
+    archive_read_set_callback_data(f->entries, f);
+    archive_read_set_read_callback(f->entries, unpack_read);
+    return archive_read_open1(f->entries) == ARCHIVE_OK ? RIN_OK : stream_error(f->entries, "cannot be opened", error);
+}
+
+static rin_status open_zip(feed *f, rin_error *error) {
+    rin_status status = new_stream(&f->entries, error);
+    if (status != RIN_OK) return status;
+    archive_read_support_format_zip(f->entries);
+    return open_file(f, f->entries, error);
+}
+
+/* By its content; one that a program to unpack it precedes, by its name. */
+static rin_status is_zip(const feed *f, bool *yes, rin_error *error) {
+    char start[2];
+    *yes = rin_has_suffix(f->request->path, ".zip");
+    if (*yes || f->input.bytes < sizeof start) return RIN_OK;
+    rin_status status = rin_input_read(&f->input, 0, start, sizeof start, error);
+    *yes = status == RIN_OK && memcmp(start, "PK", sizeof start) == 0;
+    return status;
+}
+
+static rin_status read_file(archive_source *s, feed *f, rin_items *items, rin_error *error) {
+    const char *path = f->request->path;
+    rin_status status = rin_input_open(&f->input, path, error);
+    bool zip = false;
+    if (status == RIN_OK) status = is_zip(f, &zip, error);
+    if (status == RIN_OK) status = zip ? open_zip(f, error) : open_tar(f, error);
+    if (status == RIN_OK) status = read_all(s, f, items, error);
+    if (status == RIN_OK && f->unpacker && has_more(f))
+        rin_log_write(
+            f->request->log, RIN_LOG_WARNING,
+            "there is more behind the end of archive '%s': of archives that were joined by cat only the first "
+            "is read",
+            path);
+    if (status != RIN_OK && f->error.code != RIN_OK) {
+        status = f->error.code;
+        if (error) *error = f->error;
+    }
+    if (f->entries) archive_read_free(f->entries);
+    if (f->unpacker) archive_read_free(f->unpacker);
+    rin_input_close(&f->input);
+    return status == RIN_OK ? status : rin_error_prefix(error, status, "archive '%s'", path);
+}
+
+/* libarchive reads names by the locale of the thread, in which only a UTF-8 one has all of them. */
+static rin_status read_in_utf8(archive_source *s, rin_source_request *request, rin_items *items, rin_error *error) {
+    feed *f = rin_calloc(1, sizeof *f, error);
+    if (!f) return RIN_ERR_MEMORY;
+    f->request = request;
+    f->items = items;
+    f->names = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (f->names) f->callers = uselocale(f->names);
+    rin_status status = read_file(s, f, items, error);
+    if (f->names) uselocale(f->callers);
+    if (f->names) freelocale(f->names);
+    rin_free(f);
+    return status;
+}
+
 static rin_status archive_open(rin_source_request *request, rin_items *items, void **source, rin_error *error) {
     *source = NULL;
-    struct archive *stream = NULL;
     archive_source *s = rin_calloc(1, sizeof *s, error);
-    feed *f = rin_calloc(1, sizeof *f, error);
-    rin_status status = s && f ? RIN_OK : RIN_ERR_MEMORY;
+    if (!s) return RIN_ERR_MEMORY;
+    s->limit = request->memory_bytes;
+    rin_status status = read_in_utf8(s, request, items, error);
     if (status == RIN_OK) {
-        s->limit = request->memory_bytes;
-        f->request = request;
-        f->items = items;
-        status = open_stream(request->path, f, &stream, error);
-        if (status == RIN_OK) status = read_all(s, stream, request, items, error);
-        if (status != RIN_OK && f->error.code != RIN_OK) {
-            status = f->error.code;
-            if (error) *error = f->error;
-        }
-        if (status != RIN_OK) (void)rin_error_prefix(error, status, "archive '%s'", request->path);
-    }
-    if (stream) archive_read_free(stream);
-    if (f) rin_input_close(&f->input);
-    rin_free(f);
-    if (status == RIN_OK) {
+        if (s->n_nameless)
+            rin_log_write(request->log, RIN_LOG_WARNING, "left out %zu files whose names cannot be read",
+                          s->n_nameless);
         rin_items_strip_top(items, request->log);
         status = rin_items_classify(items, request->log, error);
     }

@@ -12,6 +12,7 @@ enum { SIDE = 32, PLANE = SIDE * SIDE, RECORD = 1 + 3 * PLANE, N_CLASSES = 10, M
 typedef struct cifar {
     char *files[MAX_FILES];
     size_t n_files;
+    size_t used, limit; /* memory in bytes */
 } cifar;
 
 static const char test_file[] = "test_batch.bin";
@@ -101,8 +102,15 @@ static rin_status add_classes(const char *folder, rin_items *items, rin_error *e
 static rin_status add_file(cifar *c, const char *path, const char *name, rin_items *items, rin_error *error) {
     size_t n_bytes = 0;
     char *bytes = NULL;
-    rin_status status = rin_file_read(path, MAX_FILE_BYTES, &bytes, &n_bytes, error);
+    size_t allowed = RIN_MIN(MAX_FILE_BYTES, c->limit - c->used);
+    rin_status status = rin_file_read(path, allowed, &bytes, &n_bytes, error);
+    if (status == RIN_ERR_FORMAT && allowed < MAX_FILE_BYTES)
+        return rin_error_set(error, RIN_ERR_MEMORY,
+                             "CIFAR-10's files up to '%s' take more than the %zu bytes of memory "
+                             "allowed",
+                             path, c->limit);
     if (status != RIN_OK) return status;
+    c->used += n_bytes;
     uint64_t file = c->n_files;
     c->files[c->n_files++] = bytes;
     if (n_bytes == 0 || n_bytes % RECORD != 0) {
@@ -168,6 +176,7 @@ static rin_status cifar_open(rin_source_request *request, rin_items *items, void
     *source = NULL;
     cifar *c = rin_calloc(1, sizeof *c, error);
     if (!c) return RIN_ERR_MEMORY;
+    c->limit = request->memory_bytes;
     rin_status status;
     if (rin_path_is_dir(request->path)) {
         status = add_classes(request->path, items, error);

@@ -16,6 +16,11 @@ static void show(void *user, size_t done, size_t total) {
         atomic_store(&s->cancel, true);
 }
 
+/* Names come from folders and hold any byte; a line is one line. */
+static void add_name(rin_text *text, const char *name) {
+    for (; *name; name++) rin_text_add(text, "%c", (unsigned char)*name < ' ' || *name == 0x7F ? '?' : *name);
+}
+
 static void add_lines(const rin_dataset *dataset, const rin_scan_report *r, const char *path, rin_text *text) {
     size_t classes = rin_dataset_n_classes(dataset);
     rin_text_add(text, "%s (%s): %zu images, %zu good, %zu broken, %zu other files left out\n", path,
@@ -29,7 +34,13 @@ static void add_lines(const rin_dataset *dataset, const rin_scan_report *r, cons
     }
     rin_text_add(text, "\n  classes  %zu%s\n", classes, classes ? "" : " (no sub-folders: unconditional)");
     for (size_t c = 0; c < classes; c++) {
-        rin_text_add(text, "    %3zu %-24s %zu\n", c, rin_dataset_class_name(dataset, c),
+        enum { WIDTH = 24 };
+        size_t before;
+        rin_text_add(text, "    %3zu ", c);
+        before = text->length;
+        add_name(text, rin_dataset_class_name(dataset, c));
+        size_t length = text->length - before;
+        rin_text_add(text, "%*s %zu\n", length < WIDTH ? (int)(WIDTH - length) : 0, "",
                      rin_dataset_class_count(dataset, c));
     }
     for (size_t i = 0; i < RIN_MIN(r->n_broken, (size_t)RIN_SCAN_BROKEN); i++)
@@ -37,9 +48,23 @@ static void add_lines(const rin_dataset *dataset, const rin_scan_report *r, cons
     if (r->n_broken > RIN_SCAN_BROKEN) rin_text_add(text, "  broken   and %zu more\n", r->n_broken - RIN_SCAN_BROKEN);
 }
 
+/* Any bytes, as the nearest thing that JSON can hold. */
+static bool as_text(cJSON *string) {
+    if (string) rin_text_make_utf8(string->valuestring);
+    return string;
+}
+
+/* Names are no keys: two may look the same when they are made text. */
+static bool add_class(cJSON *list, const rin_dataset *dataset, size_t c) {
+    cJSON *row = cJSON_CreateObject();
+    bool ok = cJSON_AddItemToArray(list, row);
+    return ok && as_text(cJSON_AddStringToObject(row, "name", rin_dataset_class_name(dataset, c))) &&
+           cJSON_AddNumberToObject(row, "images", (double)rin_dataset_class_count(dataset, c));
+}
+
 /* Each object is added to its parent first, so that one deletion of the root frees all. */
 static bool fill_json(cJSON *root, const rin_dataset *dataset, const rin_scan_report *r, const char *path) {
-    bool ok = root && cJSON_AddStringToObject(root, "path", path) &&
+    bool ok = root && as_text(cJSON_AddStringToObject(root, "path", path)) &&
               cJSON_AddStringToObject(root, "kind", rin_dataset_kind(dataset));
     const struct {
         const char *name;
@@ -54,14 +79,12 @@ static bool fill_json(cJSON *root, const rin_dataset *dataset, const rin_scan_re
                                   (int)RIN_MIN(r->sizes[i].count, (size_t)INT32_MAX)};
         ok = cJSON_AddItemToArray(sizes, cJSON_CreateIntArray(numbers_of_size, 3));
     }
-    cJSON *classes = ok ? cJSON_AddObjectToObject(root, "classes") : NULL;
-    for (size_t c = 0; c < rin_dataset_n_classes(dataset) && classes && ok; c++) {
-        ok = cJSON_AddNumberToObject(classes, rin_dataset_class_name(dataset, c),
-                                     (double)rin_dataset_class_count(dataset, c));
-    }
+    cJSON *classes = ok ? cJSON_AddArrayToObject(root, "classes") : NULL;
+    for (size_t c = 0; c < rin_dataset_n_classes(dataset) && classes && ok; c++) ok = add_class(classes, dataset, c);
     cJSON *broken = ok ? cJSON_AddArrayToObject(root, "broken_files") : NULL;
     for (size_t i = 0; i < RIN_MIN(r->n_broken, (size_t)RIN_SCAN_BROKEN) && broken && ok; i++) {
-        ok = cJSON_AddItemToArray(broken, cJSON_CreateString(r->broken[i].reason));
+        cJSON *reason = cJSON_CreateString(r->broken[i].reason);
+        ok = as_text(reason) && cJSON_AddItemToArray(broken, reason);
     }
     return ok && sizes && classes && broken;
 }

@@ -7,7 +7,7 @@
 
 #include "data/source.h"
 
-enum { MAX_DEPTH = 32 };
+enum { MAX_DEPTH = 32, MAX_LINKED = 100000 };
 
 typedef struct folder {
     char *root;
@@ -19,16 +19,18 @@ typedef struct level {
     dev_t device;
     ino_t inode;
     int depth;
+    bool linked; /* reached through a link */
 } level;
 
 typedef struct walker {
     rin_source_request *request;
     rin_items *items;
+    int n_linked; /* folders reached through links: those to links can make any number of one */
 } walker;
 
-static rin_status walk(const walker *w, const char *relative, const level *up, rin_error *error);
+static rin_status walk(walker *w, const char *relative, const level *up, bool linked, rin_error *error);
 
-static rin_status visit(const walker *w, rin_dir *dir, const char *relative, const char *file, const level *here,
+static rin_status visit(walker *w, rin_dir *dir, const char *relative, const char *file, const level *here,
                         rin_error *error) {
     struct stat info;
     char *name = rin_path_join(relative, file, error);
@@ -38,7 +40,9 @@ static rin_status visit(const walker *w, rin_dir *dir, const char *relative, con
     bool known = !hidden && fstatat(rin_dir_descriptor(dir), file, &info, 0) == 0; /* follows links */
     if (known && S_ISDIR(info.st_mode)) {
         size_t n_before = w->items->n;
-        status = walk(w, name, here, error);
+        struct stat own;
+        bool linked = fstatat(rin_dir_descriptor(dir), file, &own, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(own.st_mode);
+        status = walk(w, name, here, here->linked || linked, error);
         if (status == RIN_OK && here->depth == 0 && w->items->n == n_before) {
             rin_log_write(w->request->log, RIN_LOG_WARNING, "the folder '%s' holds no images and makes no class", name);
         }
@@ -58,7 +62,7 @@ static bool is_inside_itself(const level *here) {
     return false;
 }
 
-static rin_status list(const walker *w, rin_dir *dir, const char *relative, const level *here, rin_error *error) {
+static rin_status list(walker *w, rin_dir *dir, const char *relative, const level *here, rin_error *error) {
     for (;;) {
         const char *name;
         rin_status status = rin_dir_next(dir, &name, error);
@@ -68,7 +72,7 @@ static rin_status list(const walker *w, rin_dir *dir, const char *relative, cons
     }
 }
 
-static rin_status walk(const walker *w, const char *relative, const level *up, rin_error *error) {
+static rin_status walk(walker *w, const char *relative, const level *up, bool linked, rin_error *error) {
     char *path = rin_path_join(w->request->path, relative, error);
     if (!path) return RIN_ERR_MEMORY;
     struct stat info;
@@ -77,8 +81,10 @@ static rin_status walk(const walker *w, const char *relative, const level *up, r
     if (status == RIN_OK && fstat(rin_dir_descriptor(dir), &info) != 0)
         status = rin_error_system(error, "list folder", path);
     if (status == RIN_OK) {
-        level here = {.up = up, .device = info.st_dev, .inode = info.st_ino, .depth = up ? up->depth + 1 : 0};
-        if (here.depth > MAX_DEPTH) {
+        level here = {up, info.st_dev, info.st_ino, up ? up->depth + 1 : 0, linked};
+        if (linked && ++w->n_linked > MAX_LINKED) {
+            status = rin_error_set(error, RIN_ERR_FORMAT, "links lead to more than %d folders", MAX_LINKED);
+        } else if (here.depth > MAX_DEPTH) {
             status = rin_error_set(error, RIN_ERR_FORMAT, "folder '%s' is more than %d levels deep", path, MAX_DEPTH);
         } else if (is_inside_itself(&here)) {
             rin_items_leave_out(w->items, relative);
@@ -100,7 +106,7 @@ static void folder_close(void *source) {
 static rin_status folder_open(rin_source_request *request, rin_items *items, void **source, rin_error *error) {
     *source = NULL;
     walker w = {.request = request, .items = items};
-    rin_status status = walk(&w, "", NULL, error);
+    rin_status status = walk(&w, "", NULL, false, error);
     if (status == RIN_OK) status = rin_items_classify(items, request->log, error);
     if (status != RIN_OK) return status;
     folder *f = rin_calloc(1, sizeof *f, error);

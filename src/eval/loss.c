@@ -17,7 +17,8 @@ typedef struct evaluation {
     rin_dataset *dataset;
     rin_program *program;
     rin_listener listener;
-    size_t *items; /* [n] evenly over the classes */
+    size_t *items;   /* [n] evenly over the classes */
+    int64_t *labels; /* of the data's classes, as the model numbers them */
     int64_t n;
     float *images, *one_hot, *times; /* of a batch */
     int64_t per_image, classes;
@@ -25,6 +26,19 @@ typedef struct evaluation {
     double started;
     atomic_bool cancel; /* the listener has said stop */
 } evaluation;
+
+/* The most items that a class gives, so that all give as many as wanted together, or the most they can. */
+static size_t choose_quota(const rin_dataset *dataset, size_t wanted) {
+    size_t classes = rin_dataset_n_classes(dataset), low = 1, high = wanted;
+    while (classes && low < high) {
+        size_t middle = low + (high - low) / 2, sum = 0;
+        for (size_t c = 0; c < classes && sum < wanted; c++)
+            sum += RIN_MIN(rin_dataset_class_count(dataset, c), middle);
+        if (sum >= wanted) high = middle;
+        else low = middle + 1;
+    }
+    return classes ? low : wanted;
+}
 
 /* The first k items of each class, so that every class has as many as can be. */
 static rin_status choose_items(evaluation *e, int64_t limit, rin_error *error) {
@@ -36,16 +50,7 @@ static rin_status choose_items(evaluation *e, int64_t limit, rin_error *error) {
         rin_free(taken);
         return RIN_ERR_MEMORY;
     }
-    /* quota: the most images a class gives; classes with fewer leave their share to the others. */
-    size_t quota = 0;
-    for (size_t sum = 0; sum < wanted;) {
-        quota++;
-        sum = 0;
-        for (size_t c = 0; c < classes; c++) {
-            size_t has = rin_dataset_n_classes(e->dataset) ? rin_dataset_class_count(e->dataset, c) : count;
-            sum += RIN_MIN(has, quota);
-        }
-    }
+    size_t quota = choose_quota(e->dataset, wanted); /* classes with fewer leave their share to the others */
     for (size_t i = 0; i < count && (size_t)e->n < wanted; i++) {
         int32_t label = rin_dataset_item_label(e->dataset, i);
         size_t c = label < 0 ? 0 : (size_t)label;
@@ -65,6 +70,36 @@ static void show_loading(void *user, size_t done, size_t total) {
         .doing = "load", .done = (int64_t)done, .total = (int64_t)total, .seconds = rin_clock_seconds() - e->started};
     if (e->listener.on_progress && !e->listener.on_progress(e->listener.user, &progress))
         atomic_store(&e->cancel, true);
+}
+
+/* Classes are told by their names; those of a model that has none by their order. */
+static rin_status match_classes(evaluation *e, const char *data, rin_error *error) {
+    size_t n = rin_dataset_n_classes(e->dataset);
+    if (!e->classes || !n) return RIN_OK;
+    const rin_description *model = &e->model->description;
+    if (!model->n_classes && (int64_t)n > e->classes)
+        return rin_error_set(error, RIN_ERR_ARG, "'%.300s' has %zu classes, the model %lld", data, n,
+                             (long long)e->classes);
+    e->labels = rin_calloc(n, sizeof *e->labels, error);
+    if (!e->labels) return RIN_ERR_MEMORY;
+    for (size_t c = 0; c < n; c++) {
+        e->labels[c] = (int64_t)c;
+        if (!model->n_classes) continue;
+        char *name = rin_strdup(rin_dataset_class_name(e->dataset, c), error);
+        if (!name) return RIN_ERR_MEMORY;
+        rin_text_make_utf8(name); /* as the model has it */
+        bool same_place = (int64_t)c < model->n_classes && strcmp(model->classes[c], name) == 0;
+        if (!same_place) e->labels[c] = rin_description_find_class(model, name);
+        rin_status status = RIN_OK;
+        if (e->labels[c] < 0)
+            status = rin_error_set(error, RIN_ERR_ARG,
+                                   "'%.300s' has a class '%.200s', which the model does not know; rin info lists its "
+                                   "classes",
+                                   data, name);
+        rin_free(name);
+        if (status != RIN_OK) return status;
+    }
+    return RIN_OK;
 }
 
 static rin_status create_program(evaluation *e, int64_t batch, rin_error *error) {
@@ -87,10 +122,7 @@ static rin_status prepare(evaluation *e, const char *data, int64_t limit, rin_er
     if (m->seq_len > 1)
         return rin_error_set(error, RIN_ERR_UNSUPPORTED, "eval loss reads images, this model makes video");
     rin_status status = rin_dataset_open(data, &listing, log, &e->dataset, error);
-    if (status == RIN_OK && e->classes && (int64_t)rin_dataset_n_classes(e->dataset) > e->classes) {
-        status = rin_error_set(error, RIN_ERR_ARG, "'%.300s' has %zu classes, the model %lld", data,
-                               rin_dataset_n_classes(e->dataset), (long long)e->classes);
-    }
+    if (status == RIN_OK) status = match_classes(e, data, error);
     if (status == RIN_OK) status = choose_items(e, limit, error);
     if (status == RIN_OK) {
         uint64_t numbers = BATCH * ((uint64_t)e->per_image + (uint64_t)e->classes + 1);
@@ -128,7 +160,7 @@ static rin_status load_images(evaluation *e, int64_t first, int64_t *n, rin_erro
             return status;
         }
         int32_t label = rin_dataset_item_label(e->dataset, *item);
-        if (label >= 0 && e->classes) e->one_hot[*n * e->classes + label] = 1;
+        if (label >= 0 && e->labels) e->one_hot[*n * e->classes + e->labels[label]] = 1;
         ++*n;
     }
     return RIN_OK;
@@ -223,6 +255,7 @@ rin_status rin_eval_loss(rin_model *model, const char *data, const double *times
     rin_program_free(e.program);
     rin_dataset_close(e.dataset);
     rin_free(e.items);
+    rin_free(e.labels);
     rin_free(e.images);
     rin_free(e.one_hot);
     rin_free(e.times);

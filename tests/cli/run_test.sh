@@ -34,12 +34,25 @@ expect 2 "not a regular file" "$rin" sample --model "$run" --out "$work/folder.p
 expect 0 "7000 pictures" "$rin" sample --model "$run" --out "$work/c.png" --class cat --count 7000 --steps 1 --seed 1
 expect 1 "$work/nothing" "$rin" sample --model "$work/nothing" --out "$work/c.png"
 
+# Places that cannot be written are found before there is work to lose; a picture that cannot be does not cost the others.
+sample() {
+    expect "$@" --count 4 --steps 1 --threads 1
+}
+touch "$work/file"
+sample 1 "Not a directory" "$rin" sample --model "$run" --out "$work/file/a.png"
+long=$(printf '%0240d' 0)
+sample 2 "longer than" "$rin" sample --model "$run" --out "$work/$long.png"
+mkdir -p "$work/each/0001-bird.png"
+sample 1 "0001-bird.png" "$rin" sample --model "$run" --out "$work/c.png" --save-each "$work/each"
+for name in 0000-airplane 0002-cat 0003-dog; do has "$work/each/$name.png"; done
+
 # Measuring: keys as they were written.
 expect 0 '"mean"' "$rin" eval loss --model "$run" --data "$work/images" --t 0.10,.5,1 --limit 8 --json --threads 1
 for key in '"0.10"' '".5"' '"1"' '"images"'; do grep -q "$key" "$work/stdout" || fail "no key $key"; done
 grep -q '"images":.*8' "$work/stdout" || fail "not 8 images"
 expect 0 "0.9" "$rin" eval loss --model "$run" --data "$work/images" --threads 1
 expect 2 "allowed" "$rin" eval loss --model "$run" --data "$work/images" --t 0.5,2
+expect 2 "longer than" "$rin" eval loss --model "$run" --data "$work/images" --t 0.5000000000000000000000000000000000
 expect 2 "twice" "$rin" eval loss --model "$run" --data "$work/images" --t 0.5,0.5
 
 # Describing.
@@ -48,6 +61,13 @@ expect 0 '"parameters"' "$rin" info "$run/model.safetensors" --json
 expect 1 "" "$rin" info "$work/images"
 expect 0 "20" "$rin" data "$work/images"
 expect 0 '"cat"' "$rin" data "$work/images" --json
+odd=$work/$(printf 'odd\377')
+mkdir -p "$odd/$(printf '\377')" "$odd/$(printf '\376')" "$odd/$(printf 'a\nb')"
+for class in "$odd"/*; do cp "$work/images/cat/0000.jpg" "$class"; done
+expect 0 '"name":' "$rin" data "$odd" --json
+if iconv -f UTF-8 -t UTF-8 "$work/stdout" 2>/dev/null | cmp -s - "$work/stdout"; then :; else fail "not UTF-8"; fi
+[ "$(tr ',' '\n' <"$work/stdout" | grep -c '"images":')" -eq 4 ] || fail "not three classes"
+expect 0 "a?b" "$rin" data "$odd"
 expect 0 "parameters" "$rin" plan --preset small --batch 2
 expect 0 '"activations"' "$rin" plan --preset small --batch 2 --json
 expect 0 "linear" "$rin" plan --preset small --batch 2 --print

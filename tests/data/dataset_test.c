@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of data sets: kinds of source, classes, what is left out, damage, and the scan. */
+#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -123,6 +124,30 @@ static void test_links_to_links_are_bounded(void **state) {
     corpus_remove(&c);
 }
 
+/* ... and where there is nothing to list, they are bounded as well. */
+static void test_links_to_nothing_are_bounded(void **state) {
+    (void)state;
+    enum { LEVELS = 30 };
+    corpus c = corpus_make();
+    corpus_add(&c, "30/x.txt", "x", 1);
+    for (int i = 0; i < LEVELS; i++) {
+        char name[32], target[16];
+        for (int k = 0; k < 2; k++) {
+            snprintf(name, sizeof name, "%d", i);
+            char *folder = corpus_path(&c, name);
+            assert_int_equal(rin_dir_create(folder, NULL), RIN_OK);
+            rin_free(folder);
+            snprintf(name, sizeof name, "%d/%c", i, 'a' + k);
+            snprintf(target, sizeof target, "../%d", i + 1);
+            char *path = corpus_path(&c, name);
+            assert_int_equal(symlink(target, path), 0);
+            rin_free(path);
+        }
+    }
+    expect_not_opened(&c, "0", RIN_ERR_FORMAT, "links lead to more than 100000 folders");
+    corpus_remove(&c);
+}
+
 static void test_wrong_paths(void **state) {
     (void)state;
     corpus c = corpus_make();
@@ -144,6 +169,7 @@ static void test_archives(void **state) {
         corpus c = corpus_make();
         char name[32];
         snprintf(name, sizeof name, "set.%s", kinds[k]);
+        if (strcmp(kinds[k], "zip") == 0) snprintf(name, sizeof name, "zip-by-its-content.tar");
         packer p = packer_open(&c, name, kinds[k]);
         packer_add_png(&p, "./train/cat/2.png", 4, 20);
         packer_add_png(&p, "./train/ant/../ant/1.png", 4, 99); /* hidden by its dots */
@@ -263,6 +289,92 @@ static void test_sparse_entries_are_left_out(void **state) {
     corpus_remove(&c);
 }
 
+/* Names of a zip that says they are UTF-8 are read whatever the program's locale is. */
+static void test_names_in_a_zip(void **state) {
+    (void)state;
+    corpus c = corpus_make();
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (!utf8) skip();
+    locale_t before = uselocale(utf8); /* in which libarchive sets the flag */
+    packer p = packer_open(&c, "a.zip", "zip");
+    packer_add_png(&p, "\xe6\x97\xa5/\xc3\xa4.png", 4, 10);
+    packer_add_png(&p, "cat/1.png", 4, 20);
+    packer_close(&p);
+    uselocale(before);
+    freelocale(utf8);
+    rin_dataset *dataset = open_logged(&c, "a.zip", NULL);
+    assert_int_equal(rin_dataset_count(dataset), 2);
+    expect_item(dataset, 0, "cat/1.png", 0, 20);
+    expect_item(dataset, 1, "\xe6\x97\xa5/\xc3\xa4.png", 1, 10);
+    rin_dataset_close(dataset);
+    corpus_remove(&c);
+}
+
+/* A tar header of 512 bytes. */
+static void write_tar_header(char *to, const char *name, char type, size_t size) {
+    unsigned sum = 0;
+    memset(to, 0, 512);
+    snprintf(to, 100, "%s", name);
+    snprintf(to + 100, 8, "0000644");
+    snprintf(to + 124, 12, "%011o", (unsigned)size);
+    memset(to + 148, ' ', 8);
+    to[156] = type;
+    memcpy(to + 257, "ustar\00000", 8);
+    for (int i = 0; i < 512; i++) sum += (unsigned char)to[i];
+    snprintf(to + 148, 8, "%06o", sum);
+}
+
+/* A header may not take more than a mebibyte, however well it compresses: libarchive takes 12 times the memory for the
+ * map of a sparse file. */
+static void test_headers_are_bounded(void **state) {
+    (void)state;
+    static const char extended[] = "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n25 GNU.sparse.name=1.png\n"
+                                   "25 GNU.sparse.realsize=0\n";
+    static const size_t lengths[] = {10000, 300000}; /* pieces */
+    for (size_t k = 0; k < RIN_COUNT(lengths); k++) {
+        corpus c = corpus_make();
+        size_t bytes = 8 + 4 * lengths[k], padded = (bytes + 511) / 512 * 512, all = 3 * 512 + padded + 1024;
+        char *tar = calloc(1, all), *map = tar + 3 * 512;
+        write_tar_header(tar, "x", 'x', sizeof extended - 1);
+        memcpy(tar + 512, extended, sizeof extended - 1);
+        write_tar_header(tar + 1024, "1.png", '0', padded);
+        snprintf(map, 9, "%07zu\n", lengths[k]);
+        for (size_t i = 0; i < lengths[k]; i++) memcpy(map + 8 + 4 * i, "0\n0\n", 4);
+        corpus_add(&c, "a.tar", tar, all);
+        if (k == 0) rin_dataset_close(open_logged(&c, "a.tar", NULL));
+        else expect_not_opened(&c, "a.tar", RIN_ERR_FORMAT, "header takes more than 1048576 bytes");
+        free(tar);
+        corpus_remove(&c);
+    }
+}
+
+/* Of tars that were joined by cat only the first is read, which is said; zeros at the end are usual. */
+static void test_joined_archives(void **state) {
+    (void)state;
+    for (int joined = 0; joined < 2; joined++) {
+        corpus c = corpus_make();
+        packer p = packer_open(&c, "a.tar", "tar");
+        packer_add_png(&p, "1.png", 4, 10);
+        packer_close(&p);
+        char *path = corpus_path(&c, "a.tar"), *bytes;
+        size_t n;
+        assert_int_equal(rin_file_read(path, 1 << 20, &bytes, &n, NULL), RIN_OK);
+        char *two = calloc(1, n + 200000);
+        memcpy(two, bytes, n);
+        if (joined) memcpy(two + n + 100000, bytes, n);
+        corpus_add(&c, "b.tar", two, n + 200000);
+        remarks r = {0};
+        rin_dataset *dataset = open_logged(&c, "b.tar", &r);
+        assert_int_equal(rin_dataset_count(dataset), 1);
+        assert_int_equal(r.n_warnings, joined);
+        rin_dataset_close(dataset);
+        rin_free(path);
+        rin_free(bytes);
+        free(two);
+        corpus_remove(&c);
+    }
+}
+
 static void test_archive_memory_is_bounded(void **state) {
     (void)state;
     corpus c = corpus_make();
@@ -354,6 +466,26 @@ static void test_damaged_cifar(void **state) {
     corpus_remove(&c);
 }
 
+static void test_cifar_memory_is_bounded(void **state) {
+    (void)state;
+    enum { RECORDS = 100 };
+    corpus c = corpus_make();
+    char *zeros = calloc(RECORDS, RECORD), *path = corpus_path(&c, "");
+    corpus_add(&c, "data_batch_1.bin", zeros, RECORDS * RECORD);
+    corpus_add(&c, "data_batch_2.bin", zeros, RECORDS * RECORD);
+    free(zeros);
+    rin_dataset *dataset;
+    rin_error error = {0};
+    rin_dataset_options options = {.memory_bytes = 2 * RECORDS * RECORD - 1};
+    assert_int_equal(rin_dataset_open(path, &options, (rin_log){0}, &dataset, &error), RIN_ERR_MEMORY);
+    assert_non_null(strstr(error.text, "data_batch_2.bin"));
+    options.memory_bytes++;
+    assert_int_equal(rin_dataset_open(path, &options, (rin_log){0}, &dataset, &error), RIN_OK);
+    rin_dataset_close(dataset);
+    rin_free(path);
+    corpus_remove(&c);
+}
+
 /* ---- loading and scanning ---- */
 
 static void test_load_fits(void **state) {
@@ -429,16 +561,21 @@ int main(void) {
         cmocka_unit_test(test_folder_without_classes),
         cmocka_unit_test(test_folder_links),
         cmocka_unit_test(test_links_to_links_are_bounded),
+        cmocka_unit_test(test_links_to_nothing_are_bounded),
         cmocka_unit_test(test_wrong_paths),
         cmocka_unit_test(test_archives),
         cmocka_unit_test(test_archive_with_two_versions),
         cmocka_unit_test(test_damaged_archives),
         cmocka_unit_test(test_damaged_tar_header),
         cmocka_unit_test(test_sparse_entries_are_left_out),
+        cmocka_unit_test(test_names_in_a_zip),
+        cmocka_unit_test(test_headers_are_bounded),
+        cmocka_unit_test(test_joined_archives),
         cmocka_unit_test(test_archive_memory_is_bounded),
         cmocka_unit_test(test_shipped_subset),
         cmocka_unit_test(test_cifar_binary),
         cmocka_unit_test(test_damaged_cifar),
+        cmocka_unit_test(test_cifar_memory_is_bounded),
         cmocka_unit_test(test_load_fits),
         cmocka_unit_test(test_scan),
     };

@@ -77,7 +77,41 @@ static void test_broken_images_are_left_out(void **state) {
     close_fixture(&f);
 }
 
+/* Classes are those of the same name, whichever of them the data set has. */
+static void test_classes_are_told_by_name(void **state) {
+    (void)state;
+    fixture f;
+    rin_error error = {0};
+    double whole[TIMES], losses[TIMES];
+    int64_t n;
+    corpus one = corpus_make(), other = corpus_make();
+    open_fixture(&f);
+    for (int i = 0; i < IMAGES; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "1/%03d.png", i);
+        corpus_add_png(&one, name, 8, 10 * i + 1);
+        snprintf(name, sizeof name, "2/%03d.png", i);
+        corpus_add_png(&other, name, 8, 10 * i + 1);
+    }
+    /* The same images as those of the second of two classes, as none of the first can be decoded. */
+    for (int i = 0; i < IMAGES; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "0/%03d.png", i);
+        corpus_add(&f.good, name, "not a picture", 13);
+    }
+    assert_ok(measure(&f, &f.good, 0, whole, &n, &error), &error);
+    assert_int_equal(n, IMAGES);
+    assert_ok(measure(&f, &one, 0, losses, &n, &error), &error);
+    assert_memory_equal(losses, whole, sizeof whole);
+    assert_refused(measure(&f, &other, 0, losses, &n, &error), RIN_ERR_ARG, &error,
+                   "class '2', which the model does not");
+    corpus_remove(&one);
+    corpus_remove(&other);
+    close_fixture(&f);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_broken_images_are_left_out)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_broken_images_are_left_out),
+                                       cmocka_unit_test(test_classes_are_told_by_name)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
