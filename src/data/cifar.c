@@ -106,9 +106,7 @@ static rin_status add_file(cifar *c, const char *path, const char *name, rin_ite
     rin_status status = rin_file_read(path, allowed, &bytes, &n_bytes, error);
     if (status == RIN_ERR_FORMAT && allowed < MAX_FILE_BYTES)
         return rin_error_set(error, RIN_ERR_MEMORY,
-                             "CIFAR-10's files up to '%s' take more than the %zu bytes of memory "
-                             "allowed",
-                             path, c->limit);
+                             "the files up to '%s' take more than the %zu bytes of memory allowed", path, c->limit);
     if (status != RIN_OK) return status;
     c->used += n_bytes;
     uint64_t file = c->n_files;
