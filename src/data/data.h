@@ -11,6 +11,10 @@
 /* Tells how far a long call is; called in the thread of that call, a few times a second and at the end. total is 0
  * while a data set is being listed: how much there is is not known then. */
 typedef void (*rin_loading_fn)(void *user, size_t done, size_t total);
+/* What most of these do: tells the listener, with the seconds since a time of the clock, and sets *cancel when it says
+ * stop. doing: as in rin_progress. */
+void rin_loading_tell(const rin_listener *listener, const char *doing, size_t done, size_t total, double since,
+                      atomic_bool *cancel);
 
 /* ---- the data set ---- */
 

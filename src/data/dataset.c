@@ -65,6 +65,13 @@ static void report_left_out(const rin_items *items, rin_log log) {
     if (items->n_hidden) rin_log_write(log, RIN_LOG_INFO, "left out %zu hidden files", items->n_hidden);
 }
 
+void rin_loading_tell(const rin_listener *listener, const char *doing, size_t done, size_t total, double since,
+                      atomic_bool *cancel) {
+    rin_progress progress = {
+        .doing = doing, .done = (int64_t)done, .total = (int64_t)total, .seconds = rin_clock_seconds() - since};
+    if (listener->on_progress && !listener->on_progress(listener->user, &progress)) atomic_store(cancel, true);
+}
+
 rin_status rin_source_go_on(rin_source_request *request, const rin_items *items, rin_error *error) {
     enum { EVERY = 64 };
     const double interval = 0.2;

@@ -6,14 +6,13 @@
 
 typedef struct scan {
     rin_listener listener;
+    double begun; /* clock */
     atomic_bool cancel;
 } scan;
 
 static void show(void *user, size_t done, size_t total) {
     scan *s = user;
-    rin_progress progress = {.doing = "load", .done = (int64_t)done, .total = (int64_t)total};
-    if (s->listener.on_progress && !s->listener.on_progress(s->listener.user, &progress))
-        atomic_store(&s->cancel, true);
+    rin_loading_tell(&s->listener, "load", done, total, s->begun, &s->cancel);
 }
 
 /* Names come from folders and hold any byte; a line is one line. */
@@ -103,7 +102,7 @@ rin_status rin_data_describe(const char *path, bool json, rin_listener listener,
     if (!text) return rin_error_null(error, __func__, "text");
     *text = NULL;
     if (!path) return rin_error_null(error, __func__, "path");
-    scan s = {.listener = listener};
+    scan s = {.listener = listener, .begun = rin_clock_seconds()};
     const rin_dataset_options listing = {.cancel = &s.cancel, .progress = show, .progress_user = &s};
     rin_scan_options options = {.cancel = &s.cancel, .progress = show, .progress_user = &s};
     rin_scan_report report = {0};

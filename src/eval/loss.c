@@ -66,10 +66,7 @@ static rin_status choose_items(evaluation *e, int64_t limit, rin_error *error) {
 /* Of listing the data, and of images passed over. */
 static void show_loading(void *user, size_t done, size_t total) {
     evaluation *e = user;
-    rin_progress progress = {
-        .doing = "load", .done = (int64_t)done, .total = (int64_t)total, .seconds = rin_clock_seconds() - e->started};
-    if (e->listener.on_progress && !e->listener.on_progress(e->listener.user, &progress))
-        atomic_store(&e->cancel, true);
+    rin_loading_tell(&e->listener, "load", done, total, e->started, &e->cancel);
 }
 
 /* Classes are told by their names; those of a model that has none by their order. */

@@ -26,10 +26,6 @@ static rin_status measure(const rin_config *config, measured *m, rin_graph **gra
     return status;
 }
 
-static uint64_t disk_bytes(const rin_config *config, const measured *m) {
-    return rin_needs_disk(m->needs.parameters, config->train.keep + 1, 2);
-}
-
 static void print_lines(const rin_config *config, const measured *m, rin_text *text) {
     const double mib = 1 << 20;
     rin_text_add(text, "parameters        %15lld\n", (long long)m->needs.parameters);
@@ -43,7 +39,7 @@ static void print_lines(const rin_config *config, const measured *m, rin_text *t
     }
     rin_text_add(text, "together          %15.1f MiB\n", (double)rin_needs_total(&m->needs) / mib);
     rin_text_add(text, "disk              %15.1f MiB, for %lld checkpoints and the next\n",
-                 (double)disk_bytes(config, m) / mib, (long long)config->train.keep);
+                 (double)rin_needs_disk_of_run(config, m->needs.parameters) / mib, (long long)config->train.keep);
 }
 
 static void print_json(const rin_config *config, const measured *m, rin_text *text) {
@@ -57,7 +53,7 @@ static void print_json(const rin_config *config, const measured *m, rin_text *te
     }
     rin_text_add(text, "}, \"bytes_total\": %llu, \"bytes_available\": %llu, \"fits\": %s, \"bytes_disk\": %llu}",
                  (unsigned long long)total, (unsigned long long)m->memory, total <= m->memory ? "true" : "false",
-                 (unsigned long long)disk_bytes(config, m));
+                 (unsigned long long)rin_needs_disk_of_run(config, m->needs.parameters));
 }
 
 rin_status rin_plan_describe(const rin_config *config, bool json, bool list, uint64_t memory, char **text,

@@ -215,9 +215,9 @@ rin_status rin_trainer_save(rin_trainer *trainer, rin_error *error) {
 }
 
 /* Leaves with status, saying how things stand. */
-static rin_status leave(const rin_trainer *trainer, rin_status status, bool kept_back, rin_error *error) {
+static rin_status leave(const rin_trainer *trainer, rin_status status, rin_error *error) {
     char how[200];
-    if (kept_back)
+    if (trainer->step > trainer->saved_step)
         snprintf(how, sizeof how,
                  "stopped after step %lld, not saved: %lld steps in a row were not applied, and the checkpoint of step "
                  "%lld stays",
@@ -232,7 +232,7 @@ static rin_status leave(const rin_trainer *trainer, rin_status status, bool kept
 static rin_status save_and_leave(rin_trainer *trainer, rin_status status, rin_error *error) {
     rin_error failure = {0};
     if (status == RIN_ERR_NUMERIC) return status;
-    if (trainer->bad_in_row && trainer->saved_step >= 0) return leave(trainer, status, true, error);
+    if (trainer->bad_in_row && trainer->saved_step >= 0) return leave(trainer, status, error);
     rin_status saved = trainer->step > trainer->saved_step ? rin_state_save(trainer, &failure) : RIN_OK;
     if (saved != RIN_OK) {
         bool other = status != RIN_ERR_CANCELLED && error && strcmp(error->text, failure.text) != 0;
@@ -242,7 +242,7 @@ static rin_status save_and_leave(rin_trainer *trainer, rin_status status, rin_er
         return rin_error_set(error, saved, "step %lld is not saved: %s. The run can be resumed from step %lld",
                              (long long)trainer->step, failure.text, (long long)RIN_MAX(trainer->saved_step, 0));
     }
-    if (!rin_trainer_is_done(trainer) || rin_run_lacks_samples(trainer)) return leave(trainer, status, false, error);
+    if (!rin_trainer_is_done(trainer) || rin_run_lacks_samples(trainer)) return leave(trainer, status, error);
     if (status != RIN_ERR_CANCELLED)
         rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "step %lld is saved, at the second attempt: %s",
                       (long long)trainer->step, error ? error->text : rin_status_name(status));

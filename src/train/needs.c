@@ -50,6 +50,10 @@ uint64_t rin_needs_disk(int64_t parameters, int64_t states, int64_t models) {
     return times(times(numbers, (uint64_t)parameters), sizeof(float));
 }
 
+uint64_t rin_needs_disk_of_run(const rin_config *config, int64_t parameters) {
+    return rin_needs_disk(parameters, config->train.keep + 1, 2);
+}
+
 /* ---- measuring ---- */
 
 /* The loader has a batch in the caller's hands, one waiting, and one in those of each worker. */

@@ -33,9 +33,11 @@ rin_status rin_needs_measure(const rin_config *config, rin_needs *needs, rin_err
 rin_status rin_needs_measure_graph(const rin_config *config, const rin_graph *graph, const rin_plan *plan,
                                    rin_needs *needs, rin_error *error) RIN_CHECKED;
 
-/* Bytes of disk for so many states and models. All that a run has at once: the states that are kept and the next one;
- * the model, and its next version beside it while that is written. */
+/* Bytes of disk for so many states and models. */
 uint64_t rin_needs_disk(int64_t parameters, int64_t states, int64_t models);
+/* ... for all that a run has at once: the states that are kept and the next one; the model, and its next version beside
+ * it while that is written. */
+uint64_t rin_needs_disk_of_run(const rin_config *config, int64_t parameters);
 
 /* MEMORY when the sum exceeds so many bytes: both numbers, the largest parts, and what would help. */
 rin_status rin_needs_check(const rin_config *config, const rin_needs *needs, uint64_t memory,

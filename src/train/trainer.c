@@ -10,13 +10,8 @@
 /* Of listing, of decoding into memory, and later of waiting for a batch. */
 static void show_loading(void *user, size_t done, size_t total) {
     rin_trainer *trainer = user;
-    const rin_listener *listener = &trainer->listener;
-    rin_progress progress = {.doing = trainer->loader ? "wait for data" : "load",
-                             .done = (int64_t)done,
-                             .total = (int64_t)total,
-                             .seconds = rin_clock_seconds() - trainer->waiting_since};
-    if (listener->on_progress && !listener->on_progress(listener->user, &progress))
-        atomic_store(&trainer->cancelled, true);
+    const char *doing = trainer->loader ? "wait for data" : "load";
+    rin_loading_tell(&trainer->listener, doing, done, total, trainer->waiting_since, &trainer->cancelled);
 }
 
 /* Colour, unless every picture of a sample spread over the set is grey. */
@@ -194,9 +189,8 @@ rin_status rin_trainer_create(const rin_config *config, const char *data, const 
     if (status == RIN_OK) status = open_loader(trainer, error);
     if (status == RIN_OK) trainer->was = rin_run_identify(trainer->dataset);
     if (status == RIN_OK) status = rin_run_create_folder(trainer, error);
-    if (status == RIN_OK) {
-        warn_of_little_room(trainer, rin_needs_disk(trainer->weights->parameters, trainer->config.train.keep + 1, 2));
-    }
+    if (status == RIN_OK)
+        warn_of_little_room(trainer, rin_needs_disk_of_run(&trainer->config, trainer->weights->parameters));
     return finish_opening(trainer, out, status);
 }
 

@@ -248,20 +248,25 @@ static void test_a_damaged_checkpoint_is_not_kept(void **state) {
     run_lab_free(&lab);
 }
 
+/* The first `text` in the header of the run's newest state, changed at one place. */
+static void change_header(run_lab *lab, const char *text, size_t at, char to) {
+    size_t n;
+    char *bytes = run_read(run_lab_path(lab, "run/state.safetensors"), &n);
+    char *found = strstr(bytes + 8, text); /* behind the header's length */
+    assert_non_null(found);
+    found[at] = to;
+    FILE *stream = fopen(run_lab_path(lab, "run/state.safetensors"), "wb");
+    assert_int_equal(fwrite(bytes, 1, n, stream), n);
+    fclose(stream);
+    test_free(bytes);
+}
+
 /* Numbers of a state that no run can have: the checkpoint before is used. */
 static void test_counts_of_a_state_are_checked(void **state) {
     (void)state;
     run_lab lab;
-    size_t n;
     open_lab(&lab);
-    char *bytes = run_read(run_lab_path(&lab, "run/state.safetensors"), &n);
-    char *count = strstr(bytes + 8, "\"bad_steps\":\"0\"");
-    assert_non_null(count);
-    count[13] = '-';
-    FILE *stream = fopen(run_lab_path(&lab, "run/state.safetensors"), "wb");
-    assert_int_equal(fwrite(bytes, 1, n, stream), n);
-    fclose(stream);
-    test_free(bytes);
+    change_header(&lab, "\"bad_steps\":\"0\"", 13, '-');
     rin_trainer *trainer = resume(&lab, NULL, 8);
     assert_int_equal(rin_trainer_steps_done(trainer), 4);
     assert_non_null(strstr(lab.log, "bad_steps = '-' is no number"));
@@ -273,16 +278,8 @@ static void test_counts_of_a_state_are_checked(void **state) {
 static void test_an_unknown_element_type_falls_back(void **state) {
     (void)state;
     run_lab lab;
-    size_t n;
     open_lab(&lab);
-    char *bytes = run_read(run_lab_path(&lab, "run/state.safetensors"), &n);
-    char *type = strstr(bytes + 8, "\"F32\"") /* behind the header's length */;
-    assert_non_null(type);
-    type[2] = '9';
-    FILE *stream = fopen(run_lab_path(&lab, "run/state.safetensors"), "wb");
-    assert_int_equal(fwrite(bytes, 1, n, stream), n);
-    fclose(stream);
-    test_free(bytes);
+    change_header(&lab, "\"F32\"", 2, '9');
     rin_trainer *trainer = resume(&lab, NULL, 9);
     assert_int_equal(rin_trainer_steps_done(trainer), 4);
     assert_non_null(strstr(lab.log, "going back to the checkpoint before"));
