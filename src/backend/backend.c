@@ -7,12 +7,10 @@
 
 /* Best first: "cpu" is the first of its kind that this machine can run. */
 static const rin_backend_table *const rows[] = {
-#ifdef RIN_HAVE_AVX2
-    &rin_backend_cpu_avx2,
+#ifdef RIN_HAVE_X86
+    &rin_backend_cpu_avx512, &rin_backend_cpu_avx2,
 #endif
-    &rin_backend_cpu_plain,
-    &rin_backend_ref32,
-    &rin_backend_ref64,
+    &rin_backend_cpu_plain,  &rin_backend_ref32,    &rin_backend_ref64,
 };
 
 const rin_backend_table *rin_backend_row(int i) {
@@ -41,7 +39,8 @@ rin_status rin_backend_create(const char *name, const rin_backend_options *optio
         return status;
     }
     if (known) return rin_error_set(error, RIN_ERR_UNSUPPORTED, "device '%s': this machine cannot run it", name);
-    return rin_error_set(error, RIN_ERR_ARG, "unknown device '%s': it is cpu, cpu-avx2, cpu-plain, ref or ref64", name);
+    return rin_error_set(error, RIN_ERR_ARG,
+                         "unknown device '%s': it is cpu, cpu-avx512, cpu-avx2, cpu-plain, ref or ref64", name);
 }
 
 void rin_backend_free(rin_backend *backend) {

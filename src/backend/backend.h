@@ -101,7 +101,7 @@ struct rin_backend {
     void *state; /* of the backend; the thread pool of a host backend */
 };
 
-/* "cpu" (the best variant of this machine), "cpu-avx2", "cpu-plain", "ref", "ref64". */
+/* "cpu" (the best variant of this machine), "cpu-avx512", "cpu-avx2", "cpu-plain", "ref", "ref64". */
 rin_status rin_backend_create(const char *name, const rin_backend_options *options, rin_backend **out,
                               rin_error *error) RIN_CHECKED;
 void rin_backend_free(rin_backend *backend);

@@ -6,8 +6,8 @@
 #include "backend/backend.h"
 #include "op/op.h"
 
-/* A kernel file is compiled once a variant with RIN_VARIANT set (ref32, ref64, plain, avx2): RIN_KERNEL(linear) is
- * then rin_avx2_linear and so on. */
+/* A kernel file is compiled once a variant with RIN_VARIANT set (ref32, ref64, plain, avx2, avx512): RIN_KERNEL(linear)
+ * is then rin_avx2_linear and so on. */
 #define RIN_PASTE_(a, b, c) a##b##_##c
 #define RIN_PASTE(a, b, c) RIN_PASTE_(a, b, c)
 #define RIN_KERNEL(name) RIN_PASTE(rin_, RIN_VARIANT, name)

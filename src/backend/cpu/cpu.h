@@ -5,6 +5,6 @@
 
 #include "backend/backend.h"
 
-extern const rin_backend_table rin_backend_cpu_plain, rin_backend_cpu_avx2;
+extern const rin_backend_table rin_backend_cpu_plain, rin_backend_cpu_avx2, rin_backend_cpu_avx512;
 
 #endif

@@ -12,7 +12,7 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define RIN_VECTOR_BYTES 64
 #elif defined(__AVX2__)
 #define RIN_VECTOR_BYTES 32
@@ -54,17 +54,32 @@ RIN_INLINE void vf_store(float *to, vf v) {
     *(vf_memory *)to = v;
 }
 
+#if RIN_VECTOR_BYTES == 64
+/* Bits 0 .. n - 1, n from 0 to 16. */
+RIN_INLINE __mmask16 rin_lanes(int64_t n) {
+    return (__mmask16)((1u << n) - 1);
+}
+#endif
+
 /* Lanes 0 .. n - 1, n < RIN_VF; the others are 0. Touches nothing beyond. */
 RIN_INLINE vf vf_load_part(const float *from, int64_t n) {
+#if RIN_VECTOR_BYTES == 64
+    return (vf)_mm512_maskz_loadu_ps(rin_lanes(n), from);
+#else
     float lanes[RIN_VF] = {0};
     for (int64_t i = 0; i < n; i++) lanes[i] = from[i];
     return vf_load(lanes);
+#endif
 }
 
 RIN_INLINE void vf_store_part(float *to, vf v, int64_t n) {
+#if RIN_VECTOR_BYTES == 64
+    _mm512_mask_storeu_ps(to, rin_lanes(n), (__m512)v);
+#else
     float lanes[RIN_VF];
     vf_store(lanes, v);
     for (int64_t i = 0; i < n; i++) to[i] = lanes[i];
+#endif
 }
 
 /* A whole vector, or the last n numbers of an array: for loops over any length. */
@@ -93,7 +108,9 @@ RIN_INLINE vu vu_splat(uint32_t x) {
 
 /* Comparisons (a < b) give the masks: all bits of a lane, or none. */
 RIN_INLINE vf vf_select(vi mask, vf yes, vf no) {
-#if RIN_VECTOR_BYTES == 32
+#if RIN_VECTOR_BYTES == 64
+    return (vf)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), (__m512)no, (__m512)yes);
+#elif RIN_VECTOR_BYTES == 32
     return (vf)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)mask);
 #else
     return (vf)((mask & (vi)yes) | (~mask & (vi)no));
@@ -102,13 +119,19 @@ RIN_INLINE vf vf_select(vi mask, vf yes, vf no) {
 
 /* Lanes 0 .. n - 1; the others become 0. */
 RIN_INLINE vf vf_first(vf v, int64_t n) {
+#if RIN_VECTOR_BYTES == 64
+    return (vf)_mm512_maskz_mov_ps(rin_lanes(n), (__m512)v);
+#else
     for (int i = 0; i < RIN_VF; i++) v[i] = i < n ? v[i] : 0;
     return v;
+#endif
 }
 
 /* Whether a mask has a lane set. */
 RIN_INLINE bool vi_any(vi mask) {
-#if RIN_VECTOR_BYTES == 32
+#if RIN_VECTOR_BYTES == 64
+    return _mm512_movepi32_mask((__m512i)mask) != 0;
+#elif RIN_VECTOR_BYTES == 32
     return _mm256_movemask_ps((__m256)mask) != 0;
 #elif RIN_VECTOR_BYTES == 16 && defined(__SSE2__)
     return _mm_movemask_ps((__m128)mask) != 0;
@@ -235,9 +258,13 @@ RIN_INLINE double vd_squares_sum(const vd_squares *sum) {
 }
 
 RIN_INLINE float vf_highest(vf v) {
+#if RIN_VECTOR_BYTES == 64
+    return _mm512_reduce_max_ps((__m512)v);
+#else
     float highest = v[0];
     for (int i = 1; i < RIN_VF; i++) highest = v[i] > highest ? v[i] : highest;
     return highest;
+#endif
 }
 
 #endif
