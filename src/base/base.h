@@ -228,14 +228,29 @@ static inline void rin_philox(rin_random_key key, uint32_t block, uint32_t out[4
     out[3] = c3;
 }
 
+/* Blocks beyond 2^32 are those of another key; gives the block's number there. */
+static inline uint32_t rin_random_block(rin_random_key *key, uint64_t block) {
+    key->seed += (block >> 32) * 0x9E3779B97F4A7C15u;
+    return (uint32_t)block;
+}
+
 /* Uniform in [0, 1) with 24 bits. */
 static inline float rin_uniform_from_bits(uint32_t bits) {
     return (float)(bits >> 8) * 0x1p-24f;
 }
 
-/* 64-bit element numbers: the upper half is folded into the stream's step, so big tensors do not repeat. */
 uint32_t rin_random_u32(rin_random_key key, uint64_t element);
 float rin_random_uniform(rin_random_key key, uint64_t element);
+/* Dropout: an element has 16 bits, eight elements a block, and survives unless they are below the threshold. */
+static inline uint32_t rin_drop_threshold(float rate) {
+    return RIN_MIN((uint32_t)(rate * 65536 + 0.5f), 65535u);
+}
+/* One over the chance to survive, which is that of the threshold: within 2^-17 of 1 - rate. */
+static inline double rin_drop_scale(float rate) {
+    return 65536.0 / (65536 - rin_drop_threshold(rate));
+}
+/* out[i] = kept where element start + i survives, else 0. */
+void rin_random_survivors(rin_random_key key, uint64_t start, int64_t n, float rate, float kept, float *out);
 /* Standard normal by Box-Muller: elements 2i and 2i+1 of a block share one pair of uniforms. */
 float rin_random_normal(rin_random_key key, uint64_t element);
 

@@ -5,8 +5,7 @@
 
 /* Four 32-bit numbers a block, 2^32 blocks a counter: elements beyond 2^34 move on to another key. */
 static uint32_t block_of(rin_random_key *key, uint64_t element) {
-    key->seed += (element >> 34) * 0x9E3779B97F4A7C15u;
-    return (uint32_t)(element >> 2);
+    return rin_random_block(key, element >> 2);
 }
 
 uint32_t rin_random_u32(rin_random_key key, uint64_t element) {
@@ -14,6 +13,18 @@ uint32_t rin_random_u32(rin_random_key key, uint64_t element) {
     uint32_t block = block_of(&key, element);
     rin_philox(key, block, bits);
     return bits[element & 3];
+}
+
+void rin_random_survivors(rin_random_key key, uint64_t start, int64_t n, float rate, float kept, float *out) {
+    uint32_t bits[4], threshold = rin_drop_threshold(rate);
+    for (uint64_t i = start; i < start + (uint64_t)n; i++) {
+        if (i == start || i % 8 == 0) {
+            rin_random_key own = key;
+            uint32_t block = rin_random_block(&own, i >> 3);
+            rin_philox(own, block, bits);
+        }
+        out[i - start] = (bits[i % 8 / 2] >> i % 2 * 16 & 0xffff) >= threshold ? kept : 0;
+    }
 }
 
 float rin_random_uniform(rin_random_key key, uint64_t element) {

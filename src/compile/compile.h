@@ -15,6 +15,9 @@ rin_status rin_autodiff(rin_graph *graph, rin_value loss, rin_error *error) RIN_
 /* Removes nodes and outputs that reach neither a named output, nor a parameter's gradient, nor an update. */
 rin_status rin_remove_dead(rin_graph *graph, rin_error *error) RIN_CHECKED;
 
+/* Joins nodes of which one needs nothing but the result of the other, where there is a kernel for both. */
+rin_status rin_fuse(rin_graph *graph, rin_error *error) RIN_CHECKED;
+
 /* Where every local value lives in one arena. */
 typedef struct rin_plan {
     int64_t *offsets;  /* [n_values] in elements; -1 where a value is not in the arena */

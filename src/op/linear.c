@@ -18,7 +18,7 @@ void rin_infer_linear(rin_graph *graph, const rin_node *node, rin_shape out[RIN_
                      "wants bias (out)");
     out[0] = *x;
     out[0].dim[x->rank - 1] = weight->dim[0];
-    if (attr->act != RIN_ACT_NONE) out[1] = out[0];
+    if (attr->act != RIN_ACT_NONE || attr->drop > 0) out[1] = out[0];
     const rin_shape *residual = rin_in(graph, node, 3);
     (void)rin_expect(graph, node, !residual->rank || rin_shape_equal(residual, &out[0]), "wants residual (..., out)");
 }

@@ -131,8 +131,8 @@ rin_node rin_op_gradient_node(int op, const rin_node *forward, const rin_value *
 /* ---- builders; every one returns its first output and is sticky about errors ---- */
 
 /* y = residual + path(drop(act(x W^T + bias))). x (..., in), weight (out, in), bias (out) or 0, residual (..., out) or
- * 0. Output 1, (..., out), is x W^T + bias before act, made when act is not NONE. Drop-path is per example (dimension
- * 0). */
+ * 0. Output 1, (..., out), is the slope of path(drop(act(.))) at x W^T + bias, made when act is not NONE or drop not 0.
+ * Drop-path is per example (dimension 0). */
 rin_value rin_op_linear(rin_graph *graph, rin_value x, rin_value weight, rin_value bias, rin_value residual,
                         rin_linear_attr attr);
 

@@ -89,6 +89,7 @@ rin_status rin_step_graph(const rin_config *config, const rin_step_options *opti
                       (rin_update_attr){t->optimizer, t->beta1, t->beta2, t->eps, t->weight_decay, t->grad_clip});
         status = rin_graph_status(graph, error);
     }
+    if (status == RIN_OK) status = rin_fuse(graph, error);
     if (status == RIN_OK) status = rin_remove_dead(graph, error);
     if (status == RIN_OK) *out = graph;
     else rin_graph_free(graph);

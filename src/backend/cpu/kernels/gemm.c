@@ -20,7 +20,7 @@
  * 90% of products with 128 and more rows, columns and K; 80% with K = 64; 70% with 16 rows; 45% with K = 12.
  */
 enum {
-    BLOCK_ROWS = 576, /* a multiple of SLICE_ROWS, as that is of GEMM_ROWS */
+    BLOCK_ROWS = RIN_VECTOR_BYTES == 64 ? 1152 : 576, /* a multiple of SLICE_ROWS, as that is of GEMM_ROWS */
     SLICE_ROWS = 96,
     BLOCK_COLS = 512, /* a multiple of GEMM_COLS */
     BLOCK_K = 256,
@@ -100,10 +100,12 @@ typedef void (*dot_function)(const float *a, int64_t lda, const float *b0, const
 /* One function a height, so that the sums stay in registers. */
 #define HEIGHT(mr)                                                                                                \
     static void sum_rows_##mr(const float *a, const float *b, int64_t ldb, int64_t k, float *tile, bool more) {   \
-        tile_sum(mr, a, STRIP_STRIDE, 1, b, ldb, k, tile, more);                                                  \
+        if (more) tile_sum(mr, a, STRIP_STRIDE, 1, b, ldb, k, tile, true);                                        \
+        else tile_sum(mr, a, STRIP_STRIDE, 1, b, ldb, k, tile, false);                                            \
     }                                                                                                             \
     static void sum_by_k_##mr(const float *a, const float *b, int64_t ldb, int64_t k, float *tile, bool more) {   \
-        tile_sum(mr, a, 1, GEMM_ROWS, b, ldb, k, tile, more);                                                     \
+        if (more) tile_sum(mr, a, 1, GEMM_ROWS, b, ldb, k, tile, true);                                           \
+        else tile_sum(mr, a, 1, GEMM_ROWS, b, ldb, k, tile, false);                                               \
     }                                                                                                             \
     static void dot_##mr(const float *a, int64_t lda, const float *b0, const float *b1, int64_t k, float *tile) { \
         tile_dot(mr, a, lda, b0, b1, k, tile);                                                                    \

@@ -26,44 +26,48 @@ static real act_slope(rin_act kind, real v) {
 static real survival(const rin_task *task, const rin_shape *shape, int64_t i) {
     const rin_linear_attr *attr = RIN_ATTR(task->node, rin_linear_attr);
     int64_t n = per_example(shape);
-    return keep(rin_task_key(task, RIN_USE_DROP), rin_task_base(task, n) + (uint64_t)i, attr->drop) *
+    float stays = 1;
+    if (attr->drop > 0) {
+        uint64_t element = rin_task_base(task, n) + (uint64_t)i;
+        rin_random_survivors(rin_task_key(task, RIN_USE_DROP), element, 1, attr->drop, 1, &stays);
+        if (stays == 0) return 0;
+    }
+    return (attr->drop > 0 ? (real)rin_drop_scale(attr->drop) : 1) *
            keep(rin_task_key(task, RIN_USE_PATH), task->step->first_example + (uint64_t)(i / n), attr->path);
 }
 
 RIN_REF(linear) {
     const rin_linear_attr *attr = RIN_ATTR(task->node, rin_linear_attr);
     const real *x = task->in[0], *weight = task->in[1], *bias = task->in[2], *residual = task->in[3];
-    real *pre = task->out[1];
+    real *slope = task->out[1];
     int64_t rows = rin_shape_rows(&task->in_shape[0]), n = task->in_shape[1].dim[0], k = task->in_shape[1].dim[1];
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t j = 0; j < n; j++) {
             real sum = 0;
             for (int64_t i = 0; i < k; i++) sum += x[r * k + i] * weight[j * k + i];
             if (bias) sum += bias[j];
-            if (pre) pre[r * n + j] = sum;
-            real y = act(attr->act, sum) * survival(task, &task->out_shape[0], r * n + j);
+            real stays = survival(task, &task->out_shape[0], r * n + j), y = act(attr->act, sum) * stays;
+            if (slope) slope[r * n + j] = act_slope(attr->act, sum) * stays;
             put(task, 0, r * n + j, residual ? residual[r * n + j] + y : y);
         }
     }
 }
 
 RIN_REF(linear_dz) {
-    const rin_linear_attr *attr = RIN_ATTR(task->node, rin_linear_attr);
-    const real *dy = task->in[0], *pre = task->in[1];
+    const real *dy = task->in[0], *slope = task->in[1];
     for (int64_t i = 0; i < rin_shape_count(&task->in_shape[0]); i++) {
-        real slope = pre ? act_slope(attr->act, pre[i]) : 1;
-        put(task, 0, i, dy[i] * slope * survival(task, &task->in_shape[0], i));
+        put(task, 0, i, dy[i] * (slope ? slope[i] : survival(task, &task->in_shape[0], i)));
     }
 }
 
 RIN_REF(linear_dx) {
-    const real *dz = task->in[0], *weight = task->in[1];
+    const real *dz = task->in[0], *weight = task->in[1], *slope = task->in[2];
     int64_t rows = rin_shape_rows(&task->in_shape[0]), n = task->in_shape[1].dim[0], k = task->in_shape[1].dim[1];
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t i = 0; i < k; i++) {
             real sum = 0;
             for (int64_t j = 0; j < n; j++) sum += dz[r * n + j] * weight[j * k + i];
-            put(task, 0, r * k + i, sum);
+            put(task, 0, r * k + i, slope ? sum * slope[r * k + i] : sum);
         }
     }
 }
