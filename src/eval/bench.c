@@ -17,6 +17,7 @@ typedef struct bench {
     rin_backend *backend;
     rin_weights *weights;
     double *seconds; /* [steps] */
+    rin_text profile;
 } bench;
 
 static int ascending(const void *a, const void *b) {
@@ -60,8 +61,10 @@ static rin_status fill(rin_program *program, const char *name, bool one_hot, rin
     return status;
 }
 
+enum { PROFILE_RUNS = 10 };
+
 /* The ops by the time they take, one node after the other. */
-static rin_status profile(rin_program *program, char **text, rin_error *error) {
+static rin_status profile(rin_program *program, const char *title, rin_text *t, rin_error *error) {
     const rin_graph *graph = rin_program_graph(program);
     struct row {
         double seconds, flops;
@@ -69,7 +72,7 @@ static rin_status profile(rin_program *program, char **text, rin_error *error) {
     } rows[RIN_N_OPS] = {{0, 0, 0, 0}}, swap;
     double *seconds = rin_calloc((size_t)graph->n_nodes, sizeof *seconds, error), sum = 0;
     if (!seconds) return RIN_ERR_MEMORY;
-    rin_program_profile(program, &(rin_step){.gradient_scale = 1, .learning_rate = 1e-3}, 3, seconds);
+    rin_program_profile(program, &(rin_step){.gradient_scale = 1, .learning_rate = 1e-3}, PROFILE_RUNS, seconds);
     for (int i = 0; i < graph->n_nodes; i++) {
         struct row *row = &rows[graph->nodes[i].op];
         row->op = graph->nodes[i].op;
@@ -87,14 +90,13 @@ static rin_status profile(rin_program *program, char **text, rin_error *error) {
             rows[j] = swap;
         }
     }
-    rin_text t = {0};
-    rin_text_add(&t, "%-18s %6s %10s %7s %10s\n", "op", "nodes", "ms", "share", "GFLOP/s");
+    rin_text_add(t, "%-18s %6s %10s %7s %10s\n", title, "nodes", "ms", "share", "GFLOP/s");
     for (int i = 0; i < RIN_N_OPS && rows[i].count; i++) {
-        rin_text_add(&t, "%-18s %6d %10.3f %6.1f%% %10.1f\n", rin_op(rows[i].op)->name, rows[i].count,
+        rin_text_add(t, "%-18s %6d %10.3f %6.1f%% %10.1f\n", rin_op(rows[i].op)->name, rows[i].count,
                      1e3 * rows[i].seconds, 100 * rows[i].seconds / sum, rows[i].flops / rows[i].seconds * 1e-9);
     }
-    rin_text_add(&t, "%-18s %6d %10.3f\n", "all", graph->n_nodes, 1e3 * sum);
-    return rin_text_take(&t, text, error);
+    rin_text_add(t, "%-18s %6d %10.3f\n", "all", graph->n_nodes, 1e3 * sum);
+    return RIN_OK;
 }
 
 static rin_status bench_train(bench *b, rin_error *error) {
@@ -120,7 +122,7 @@ static rin_status bench_train(bench *b, rin_error *error) {
         time_runs(b, program, b->options->steps, &b->result->train_step_min, &b->result->train_step_median);
         b->result->gflops_per_s = flops / b->result->train_step_min * 1e-9;
         b->result->peak_rss_bytes = peak_memory(); /* of the step, not of what is measured after it */
-        if (b->options->profile) status = profile(program, &b->result->profile, error);
+        if (b->options->profile) status = profile(program, "training step", &b->profile, error);
     }
     rin_program_free(program);
     return status;
@@ -139,6 +141,7 @@ static rin_status bench_forward(bench *b, rin_error *error) {
     if (status == RIN_OK) status = fill(program, "labels", true, error);
     if (status == RIN_OK)
         time_runs(b, program, 2 * b->options->steps, &b->result->forward_min, &b->result->forward_median);
+    if (status == RIN_OK && b->options->profile) status = profile(program, "forward", &b->profile, error);
     rin_program_free(program);
     return status;
 }
@@ -196,6 +199,8 @@ rin_status rin_bench(const rin_config *config, const rin_bench_options *options,
     if (status == RIN_OK && !options->gemm_only) status = bench_train(&b, error);
     if (status == RIN_OK && !options->gemm_only) status = bench_forward(&b, error);
     if (status == RIN_OK) status = bench_product(&b, error);
+    if (status == RIN_OK && options->profile) status = rin_text_take(&b.profile, &result->profile, error);
+    rin_text_clear(&b.profile);
     if (options->gemm_only) result->peak_rss_bytes = peak_memory();
     if (status != RIN_OK) {
         rin_string_free(result->profile);

@@ -286,9 +286,9 @@ void rin_program_run(rin_program *program, const rin_step *step, rin_section sec
 
 void rin_program_profile(rin_program *program, const rin_step *step, int repeats, double *seconds) {
     start(program, step);
-    for (int i = 0; i < program->work.n_tasks; i++) {
-        int node = (int)(program->work.tasks[i].node - program->graph->nodes);
-        for (int r = 0; r < repeats; r++) {
+    for (int r = 0; r < repeats; r++) {
+        for (int i = 0; i < program->work.n_tasks; i++) {
+            int node = (int)(program->work.tasks[i].node - program->graph->nodes);
             double from = rin_clock_seconds();
             rin_backend_run(program->weights->backend, &program->work.tasks[i], 1);
             double taken = rin_clock_seconds() - from;

@@ -216,6 +216,79 @@ RIN_INLINE void vf_interleave(vf a, vf b, vf *low, vf *high) {
 #endif
 }
 
+/* r[i][j] becomes r[j][i]. */
+RIN_INLINE void vf_transpose(vf r[RIN_VF]) {
+    vf t[RIN_VF];
+#if RIN_VECTOR_BYTES == 64
+    RIN_UNROLL(8)
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = (vf)_mm512_unpacklo_ps((__m512)r[i], (__m512)r[i + 1]);
+        t[i + 1] = (vf)_mm512_unpackhi_ps((__m512)r[i], (__m512)r[i + 1]);
+    }
+    RIN_UNROLL(8)
+    for (int i = 0; i < 16; i += i % 4 ? 3 : 1) { /* 0, 1, 4, 5, ...: of four rows, the first two */
+        r[i / 4 * 4 + i % 4 * 2] = (vf)_mm512_unpacklo_pd((__m512d)t[i], (__m512d)t[i + 2]);
+        r[i / 4 * 4 + i % 4 * 2 + 1] = (vf)_mm512_unpackhi_pd((__m512d)t[i], (__m512d)t[i + 2]);
+    }
+    /* Quarter q of r[4 i + j] is now rows 4 i .. 4 i + 3 of column 4 q + j. */
+    RIN_UNROLL(4)
+    for (int j = 0; j < 4; j++) {
+        __m512 a = (__m512)r[j], b = (__m512)r[4 + j], c = (__m512)r[8 + j], d = (__m512)r[12 + j];
+        __m512 ab_even = _mm512_shuffle_f32x4(a, b, 0x88), ab_odd = _mm512_shuffle_f32x4(a, b, 0xdd);
+        __m512 cd_even = _mm512_shuffle_f32x4(c, d, 0x88), cd_odd = _mm512_shuffle_f32x4(c, d, 0xdd);
+        t[j] = (vf)_mm512_shuffle_f32x4(ab_even, cd_even, 0x88);
+        t[4 + j] = (vf)_mm512_shuffle_f32x4(ab_odd, cd_odd, 0x88);
+        t[8 + j] = (vf)_mm512_shuffle_f32x4(ab_even, cd_even, 0xdd);
+        t[12 + j] = (vf)_mm512_shuffle_f32x4(ab_odd, cd_odd, 0xdd);
+    }
+#elif RIN_VECTOR_BYTES == 32
+    vf u[8];
+    RIN_UNROLL(4)
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        t[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    RIN_UNROLL(2)
+    for (int i = 0; i < 8; i += 4) {
+        u[i] = __builtin_shufflevector(t[i], t[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        u[i + 1] = __builtin_shufflevector(t[i], t[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        u[i + 2] = __builtin_shufflevector(t[i + 1], t[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+        u[i + 3] = __builtin_shufflevector(t[i + 1], t[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    RIN_UNROLL(4)
+    for (int j = 0; j < 4; j++) {
+        t[j] = __builtin_shufflevector(u[j], u[4 + j], 0, 1, 2, 3, 8, 9, 10, 11);
+        t[4 + j] = __builtin_shufflevector(u[j], u[4 + j], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+#else
+    vf low_01 = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), high_01 = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    vf low_23 = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5), high_23 = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    t[0] = __builtin_shufflevector(low_01, low_23, 0, 1, 4, 5);
+    t[1] = __builtin_shufflevector(low_01, low_23, 2, 3, 6, 7);
+    t[2] = __builtin_shufflevector(high_01, high_23, 0, 1, 4, 5);
+    t[3] = __builtin_shufflevector(high_01, high_23, 2, 3, 6, 7);
+#endif
+    RIN_UNROLL(16)
+    for (int i = 0; i < RIN_VF; i++) r[i] = t[i];
+}
+
+/* to[j][i] = from[i][j] for i < rows <= RIN_VF and j < cols <= RIN_VF; rows beyond are zeros, and written as such. */
+RIN_INLINE void vf_transpose_block(const float *from, int64_t stride, int64_t rows, int64_t cols, float *to,
+                                   int64_t to_stride) {
+    vf r[RIN_VF];
+    if (rows >= RIN_VF && cols >= RIN_VF) {
+        RIN_UNROLL(16)
+        for (int i = 0; i < RIN_VF; i++) r[i] = vf_load(from + i * stride);
+        vf_transpose(r);
+        RIN_UNROLL(16)
+        for (int i = 0; i < RIN_VF; i++) vf_store(to + i * to_stride, r[i]);
+        return;
+    }
+    for (int i = 0; i < RIN_VF; i++) r[i] = i < rows ? vf_load_most(from + i * stride, cols) : (vf){0};
+    vf_transpose(r);
+    for (int i = 0; i < RIN_VF && i < cols; i++) vf_store(to + i * to_stride, r[i]);
+}
+
 /* ---- across lanes, always in the same order: the upper half onto the lower, until one is left ---- */
 
 RIN_INLINE float vf_sum(vf v) {

@@ -58,33 +58,14 @@ static void set_randoms(const rin_task *task, sizes *s) {
 
 /* ---- packing ---- */
 
-/* Four rows of four numbers each become four columns of the panel. */
-RIN_INLINE void transpose_four(const float *from, int64_t stride, float *to) {
-    typedef float quarter_memory __attribute__((vector_size(16), aligned(4), may_alias));
-    vf_quarter a = *(const quarter_memory *)from, b = *(const quarter_memory *)(from + stride);
-    vf_quarter c = *(const quarter_memory *)(from + 2 * stride), d = *(const quarter_memory *)(from + 3 * stride);
-    vf_quarter ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    vf_quarter cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    *(quarter_memory *)to = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
-    *(quarter_memory *)(to + COLS) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
-    *(quarter_memory *)(to + 2 * COLS) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
-    *(quarter_memory *)(to + 3 * COLS) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
-}
-
 /* n rows of d numbers, `stride` apart, into panels; rows beyond n are zeros. */
 static void pack_panels(const float *from, int64_t stride, int64_t n, int64_t d, float *to) {
     for (int64_t first = 0; first < n; first += COLS, to += d * COLS) {
-        int64_t count = RIN_MIN(COLS, n - first), fours = count / 4 * 4, row = 0;
-        for (; row < fours; row += 4) {
+        for (int64_t row = 0; row < COLS; row += RIN_VF) {
             const float *rows = from + (first + row) * stride;
-            int64_t c = 0;
-            for (; c + 4 <= d; c += 4) transpose_four(rows + c, stride, to + c * COLS + row);
-            for (; c < d; c++) {
-                for (int64_t r = 0; r < 4; r++) to[c * COLS + row + r] = rows[r * stride + c];
+            for (int64_t c = 0; c < d; c += RIN_VF) {
+                vf_transpose_block(rows + c, stride, n - first - row, d - c, to + c * COLS + row, COLS);
             }
-        }
-        for (; row < COLS; row++) {
-            for (int64_t c = 0; c < d; c++) to[c * COLS + row] = row < count ? from[(first + row) * stride + c] : 0;
         }
     }
 }

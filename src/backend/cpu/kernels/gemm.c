@@ -159,40 +159,16 @@ static void pack_a(const rin_gemm *gemm, int64_t m0, int64_t m1, int64_t k0, int
     }
 }
 
-/* 4 x 4 floats, transposed: row i of the result is column i of rows 0 .. 3 of from. */
-RIN_INLINE void transpose_4x4(const float *from, int64_t ld, float *to, int64_t to_ld) {
-    vf_quarter r[4], t[4];
-    for (int i = 0; i < 4; i++) memcpy(&r[i], from + i * ld, sizeof r[i]);
-    t[0] = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
-    t[1] = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
-    t[2] = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
-    t[3] = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
-    r[0] = __builtin_shufflevector(t[0], t[1], 0, 1, 4, 5);
-    r[1] = __builtin_shufflevector(t[0], t[1], 2, 3, 6, 7);
-    r[2] = __builtin_shufflevector(t[2], t[3], 0, 1, 4, 5);
-    r[3] = __builtin_shufflevector(t[2], t[3], 2, 3, 6, 7);
-    for (int i = 0; i < 4; i++) memcpy(to + i * to_ld, &r[i], sizeof r[i]);
-}
-
 /* cols columns from n0 of a B stored (N, K) into one panel [k1 - k0][GEMM_COLS]; missing columns are 0. */
 static void pack_panel_transposed(const rin_gemm *gemm, int64_t n0, int64_t cols, int64_t k0, int64_t k1, float *to) {
-    int64_t j = 0;
-    for (; j + 4 <= cols; j += 4) {
+    for (int64_t j = 0; j < GEMM_COLS; j += RIN_VF) {
         const float *from = gemm->b + (n0 + j) * gemm->ldb;
-        int64_t p = k0;
-        bool ahead = n0 + j + 8 <= gemm->n;
-        for (; p + 4 <= k1; p += 4) {
-            /* One line of the next four rows at a time. */
-            if (ahead) __builtin_prefetch(from + (4 + (p - k0) / 4 % 4) * gemm->ldb + k0 + (p - k0) / 16 * 16);
-            transpose_4x4(from + p, gemm->ldb, to + (p - k0) * GEMM_COLS + j, GEMM_COLS);
+        bool ahead = n0 + j + 2 * RIN_VF <= gemm->n;
+        for (int64_t p = k0; p < k1; p += RIN_VF) {
+            /* A line of the next vector of columns for each that is read now. */
+            for (int i = 0; ahead && i < RIN_VF; i++) __builtin_prefetch(from + (RIN_VF + i) * gemm->ldb + p);
+            vf_transpose_block(from + p, gemm->ldb, cols - j, k1 - p, to + (p - k0) * GEMM_COLS + j, GEMM_COLS);
         }
-        for (; p < k1; p++) {
-            for (int i = 0; i < 4; i++) to[(p - k0) * GEMM_COLS + j + i] = from[i * gemm->ldb + p];
-        }
-    }
-    for (; j < GEMM_COLS; j++) {
-        const float *from = j < cols ? gemm->b + (n0 + j) * gemm->ldb : NULL;
-        for (int64_t p = k0; p < k1; p++) to[(p - k0) * GEMM_COLS + j] = from ? from[p] : 0;
     }
 }
 
