@@ -192,7 +192,7 @@ rin_value rin_op_loss(rin_graph *graph, rin_value output, rin_value x_t, rin_val
                       rin_loss_attr attr);
 
 /* Global 2-norm of all parameter gradients -> (1); then the optimiser's step and the EMA, skipped when it is not
- * finite. */
+ * finite. The step may use the gradients' memory up. */
 rin_value rin_op_grad_norm(rin_graph *graph);
 void rin_op_update(rin_graph *graph, rin_value grad_norm, rin_update_attr attr);
 

@@ -141,12 +141,12 @@ static const named_shape sizes[] = {
     {"one", RIN_SHAPE(1, 1)},      {"seven", RIN_SHAPE(7)},     {"eight", RIN_SHAPE(2, 4)},
     {"nine", RIN_SHAPE(9)},        {"odd", RIN_SHAPE(3, 5, 7)}, {"sixteen", RIN_SHAPE(16)},
     {"large", RIN_SHAPE(67, 130)}, {"zero", RIN_SHAPE(5, 5)},   {"larger", RIN_SHAPE(130, 257)},
-    {"still", RIN_SHAPE(3, 3)},
+    {"still", RIN_SHAPE(3, 3)},    {"largest", RIN_SHAPE(131, 521)},
 };
 
 /* Weights, gradients, moments and average in float's numbers; the tensor "zero" is zero, "still" has no gradient. */
 static void fill(rig *r) {
-    static float values[130 * 257];
+    static float values[131 * 521];
     for (int a = 0; a < RIN_N_ARENAS; a++) {
         for (int i = 0; i < r->weights->n_tensors; i++) {
             const rin_tensor *tensor = &r->weights->tensors[i];
@@ -168,9 +168,11 @@ static void run_once(rig *r) {
     rin_program_run(r->program, &step, RIN_SECTION_ALL);
 }
 
+/* All that an update leaves: gradients are used up. */
 static void compare_rigs(const char *backend, const rig *a, const rig *b, double tolerance) {
     char what[64];
     for (int arena = 0; arena < RIN_N_ARENAS; arena++) {
+        if (arena == RIN_ARENA_GRADIENTS) continue;
         for (int i = 0; i < a->weights->n_tensors; i++) {
             const rin_tensor *tensor = &a->weights->tensors[i];
             double *got = test_malloc((size_t)tensor->count * sizeof *got),
