@@ -15,6 +15,12 @@ rin_status rin_autodiff(rin_graph *graph, rin_value loss, rin_error *error) RIN_
 /* Removes nodes and outputs that reach neither a named output, nor a parameter's gradient, nor an update. */
 rin_status rin_remove_dead(rin_graph *graph, rin_error *error) RIN_CHECKED;
 
+/*
+ * Makes values of the forward nodes, the first n_forward, again where backward reads them, instead of keeping them: all
+ * that layers have inside and hand on to nobody, or only what costs next to nothing for the memory that it saves.
+ */
+rin_status rin_recompute(rin_graph *graph, int n_forward, bool all, rin_error *error) RIN_CHECKED;
+
 /* Joins nodes of which one needs nothing but the result of the other, where there is a kernel for both. */
 rin_status rin_fuse(rin_graph *graph, rin_error *error) RIN_CHECKED;
 

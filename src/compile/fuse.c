@@ -27,6 +27,7 @@ static int product_before(const rin_graph *graph, const uses *of, const rin_node
     if (scale->op != RIN_OP_linear_dz || !scale->inputs[1] || scale->accumulate) return -1;
     if (of[dy].reads != 1 || of[dy].writes != 1 || graph->values[dy].is_output) return -1;
     const rin_node *product = &graph->nodes[of[dy].writer];
+    if (of[scale->inputs[1]].writer > of[dy].writer) return -1;
     return product->op == RIN_OP_linear_dx && product->n_inputs == 2 && !product->accumulate ? of[dy].writer : -1;
 }
 

@@ -231,6 +231,15 @@ void rin_graph_append(rin_graph *graph, const rin_node *node) {
     *copy = *node;
     if (!copy->scope) copy->scope = keep_scope(graph);
     if (!copy->stream) copy->stream = graph->next_stream++;
+    if (graph->layer) copy->layer = graph->layer;
+}
+
+void rin_graph_begin_layer(rin_graph *graph) {
+    graph->layer = ++graph->n_layers;
+}
+
+void rin_graph_end_layer(rin_graph *graph) {
+    graph->layer = 0;
 }
 
 const rin_shape *rin_graph_shape(const rin_graph *graph, rin_value value) {

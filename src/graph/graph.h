@@ -74,6 +74,7 @@ typedef struct rin_node {
     rin_value outputs[RIN_MAX_OUTPUTS]; /* written; 0 where nobody wants it */
     uint32_t accumulate;                /* bit i: outputs[i] is added to, not set */
     uint32_t stream;                    /* number of this node's random numbers; a gradient has its forward node's */
+    int layer;                          /* number of the layer it is part of, 0 for none; gradients have none */
     const char *scope;                  /* name of the part of the model, owned by the graph */
     _Alignas(8) unsigned char attr[RIN_MAX_ATTR_BYTES]; /* the op family's attributes, see op/op.h */
 } rin_node;
@@ -92,7 +93,8 @@ typedef struct rin_graph {
     char scope[256]; /* the current one, and how long it was before each rin_graph_enter */
     int scope_lengths[16], scope_depth;
     uint32_t next_stream;
-    rin_error error; /* the first failure; sticky */
+    int layer, n_layers; /* the current one, 0 for none; those begun */
+    rin_error error;     /* the first failure; sticky */
 } rin_graph;
 
 rin_graph *rin_graph_create(rin_error *error);
@@ -106,6 +108,10 @@ rin_value rin_graph_fail(rin_graph *graph, rin_status code, const char *format, 
 /* Opens "name." for parameters and nodes until rin_graph_leave. */
 void rin_graph_enter(rin_graph *graph, const char *format, ...) RIN_PRINTF(2, 3);
 void rin_graph_leave(rin_graph *graph);
+
+/* Nodes until rin_graph_end_layer are one layer, whose inner values are made again together (compile/recompute.c). */
+void rin_graph_begin_layer(rin_graph *graph);
+void rin_graph_end_layer(rin_graph *graph);
 
 rin_value rin_graph_input(rin_graph *graph, const char *name, rin_shape shape);
 /* The parameter "<scope>.<name>"; asking again gives the same one (two forwards share their weights). */

@@ -66,6 +66,7 @@ static rin_value mlp(rin_net *net, rin_value x, rin_value residual, int64_t rati
 
 rin_value rin_transformer(rin_net *net, const char *name, const rin_layer *layer, rin_value x, rin_value source) {
     rin_graph_enter(net->graph, "%s", name);
+    rin_graph_begin_layer(net->graph);
     rin_value normed = rin_layer_norm(net, "attn_ln", x, 1);
     if (!source) source = normed;
     else if (layer->normalise_source) source = rin_layer_norm(net, "attn_enc_ln", source, 1);
@@ -76,6 +77,7 @@ rin_value rin_transformer(rin_net *net, const char *name, const rin_layer *layer
         x = mlp(net, normed, x, layer->mlp_ratio, layer->drop_units, layer->drop_path);
         rin_graph_leave(net->graph);
     }
+    rin_graph_end_layer(net->graph);
     rin_graph_leave(net->graph);
     return x;
 }
@@ -83,7 +85,9 @@ rin_value rin_transformer(rin_net *net, const char *name, const rin_layer *layer
 rin_value rin_previous(rin_net *net, const char *name, rin_value v, int64_t mlp_ratio) {
     char normalisation[32];
     rin_graph_enter(net->graph, "%s_proj", name);
+    rin_graph_begin_layer(net->graph);
     v = mlp(net, rin_layer_norm(net, "ln", v, 1), v, mlp_ratio, 0, 0);
+    rin_graph_end_layer(net->graph);
     rin_graph_leave(net->graph);
     snprintf(normalisation, sizeof normalisation, "%s_ln", name);
     return rin_layer_norm(net, normalisation, v, 0);

@@ -81,7 +81,9 @@ rin_status rin_step_graph(const rin_config *config, const rin_step_options *opti
     rin_value loss = build_loss(&b, &schedule);
     rin_graph_output(graph, "loss", loss);
     status = rin_graph_status(graph, error);
+    int n_forward = graph->n_nodes;
     if (status == RIN_OK && !options->inference) status = rin_autodiff(graph, loss, error);
+    if (status == RIN_OK) status = rin_recompute(graph, n_forward, config->train.recompute, error);
     if (status == RIN_OK && options->update) {
         const rin_config_train *t = &config->train;
         rin_value norm = rin_graph_output(graph, "grad_norm", rin_op_grad_norm(graph));

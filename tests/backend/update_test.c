@@ -138,9 +138,9 @@ static void test_reference_numbers(void **state) {
 /* ---- all arenas, many sizes ---- */
 
 static const named_shape sizes[] = {
-    {"one", RIN_SHAPE(1, 1)},      {"seven", RIN_SHAPE(7)},     {"eight", RIN_SHAPE(2, 4)},
-    {"nine", RIN_SHAPE(9)},        {"odd", RIN_SHAPE(3, 5, 7)}, {"sixteen", RIN_SHAPE(16)},
-    {"large", RIN_SHAPE(67, 130)}, {"zero", RIN_SHAPE(5, 5)},   {"larger", RIN_SHAPE(130, 257)},
+    {"one", RIN_SHAPE(1, 1)},      {"seven", RIN_SHAPE(7)},          {"eight", RIN_SHAPE(2, 4)},
+    {"nine", RIN_SHAPE(9)},        {"odd", RIN_SHAPE(3, 5, 7)},      {"sixteen", RIN_SHAPE(16)},
+    {"large", RIN_SHAPE(67, 130)}, {"zero", RIN_SHAPE(5, 5)},        {"larger", RIN_SHAPE(130, 257)},
     {"still", RIN_SHAPE(3, 3)},    {"largest", RIN_SHAPE(131, 521)},
 };
 

@@ -149,6 +149,37 @@ static void test_random_numbers(void **state) {
     }
 }
 
+/* Four rows of a register tile at once are the numbers of the definition, wherever they begin. */
+static void test_dropout(void **state) {
+    (void)state;
+    enum { WIDTH = 2 * RIN_VF };
+    const uint64_t starts[] = {0, 8, 4096, (uint64_t)7 << 33, ((uint64_t)1 << 35) + 16};
+    const float rates[] = {0.1f, 0.5f, 0.99f};
+    rin_random_key key = {11, 5, 3};
+    int survivors[3] = {0};
+    for (size_t s = 0; s < RIN_COUNT(starts); s++) {
+        for (size_t r = 0; r < RIN_COUNT(rates); r++) {
+            const uint64_t first[4] = {starts[s], starts[s] + 520, starts[s] + 1040, starts[s] + 8};
+            const float kept[4] = {1, 2, 3, 0.5f};
+            float got[4 * WIDTH], want[WIDTH];
+            rin_vsurvivors(key, first, rin_drop_threshold(rates[r]), kept, got);
+            for (int row = 0; row < 4; row++) {
+                rin_random_survivors(key, first[row], WIDTH, rates[r], kept[row], want);
+                assert_memory_equal(got + row * WIDTH, want, sizeof want);
+                rin_random_survivors(key, first[row] + 3, 5, rates[r], kept[row], want);
+                assert_memory_equal(got + row * WIDTH + 3, want, 5 * sizeof *want);
+            }
+        }
+    }
+    static float many[1 << 16];
+    for (size_t r = 0; r < RIN_COUNT(rates); r++) {
+        rin_random_survivors(key, 0, RIN_COUNT(many), rates[r], 1, many);
+        for (size_t i = 0; i < RIN_COUNT(many); i++) survivors[r] += many[i] == 1;
+        assert_float_equal((double)survivors[r] / (double)RIN_COUNT(many), 1 - (double)rates[r], 0.006);
+        assert_float_equal(rin_drop_scale(rates[r]) * (1 - (double)rates[r]), 1, 0.001);
+    }
+}
+
 static void test_many_normals(void **state) {
     (void)state;
     rin_random_key key = {1, 2, 3};
@@ -174,6 +205,7 @@ int main(void) {
         cmocka_unit_test(test_every_lane_is_its_own),
         cmocka_unit_test(test_sums_across_lanes),
         cmocka_unit_test(test_random_numbers),
+        cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_many_normals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

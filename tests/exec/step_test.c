@@ -73,6 +73,66 @@ static void test_randomness_follows_seed_and_step(void **state) {
     rin_config_free(config);
 }
 
+/* ---- values made again in backward ---- */
+
+/* Making a layer's values again changes no bit of what a step leaves, dropout of every kind included. */
+static void test_recompute_changes_nothing(void **state) {
+    (void)state;
+    for (int i = 0; i < n_tiny_models; i++) {
+        static const char *const drops[] = {"", " model.drop_units=0.3 model.drop_path=0.2 model.drop_att=0.1"};
+        for (size_t d = 0; d < RIN_COUNT(drops); d++) {
+            char options[1024];
+            snprintf(options, sizeof options, "%s%s", tiny_models[i].options, drops[d]);
+            rin_config *config = tiny_config(options);
+            rin_config *again = tiny_config(options);
+            again->train.recompute = true;
+            for (size_t b = 1; b < RIN_COUNT(backends); b++) {
+                if (!lab_available(backends[b])) continue;
+                tiny_step kept = run_two_steps(config, backends[b], 2, (rin_program_options){0});
+                tiny_step made = run_two_steps(again, backends[b], 1, (rin_program_options){.poison = true});
+                tiny_step_assert_same(&kept, &made, tiny_models[i].name);
+                tiny_step_free(&kept);
+                tiny_step_free(&made);
+            }
+            rin_config_free(config);
+            rin_config_free(again);
+        }
+    }
+}
+
+static int64_t activations(const rin_config *config, double *flops) {
+    rin_error error = {0};
+    rin_graph *graph;
+    rin_plan *plan;
+    assert_ok(rin_step_graph(config, &(rin_step_options){.batch = 16, .parts = 1, .update = true}, &graph, &error),
+              &error);
+    assert_ok(rin_plan_create(graph, false, &plan, &error), &error);
+    int64_t elements = plan->arena;
+    *flops = rin_graph_flops(graph);
+    rin_plan_free(plan);
+    rin_graph_free(graph);
+    return elements;
+}
+
+/* A third of the activations at most, for a fifth more products at most. */
+static void test_recompute_saves_memory(void **state) {
+    (void)state;
+    static const char *const presets[] = {"small", "cifar10", "imagenet64_released"};
+    for (size_t i = 0; i < RIN_COUNT(presets); i++) {
+        rin_error error = {0};
+        rin_config *config;
+        double flops, more;
+        assert_ok(rin_config_create(&config, &error), &error);
+        assert_ok(rin_config_load_preset(config, presets[i], &error), &error);
+        int64_t kept = activations(config, &flops);
+        assert_ok(rin_config_set(config, "train.recompute", "true", &error), &error);
+        int64_t made = activations(config, &more);
+        if (3 * made > kept) fail_msg("%s: %lld elements, %lld without", presets[i], (long long)made, (long long)kept);
+        assert_in_range((uint64_t)(100 * more / flops), 100, 120);
+        rin_config_free(config);
+    }
+}
+
 /* ---- gradient accumulation ---- */
 
 static double largest_gradient(const tiny_step *s) {
@@ -172,8 +232,12 @@ static void test_wrong_names_and_sizes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_variants_agree),        cmocka_unit_test(test_randomness_follows_seed_and_step),
-        cmocka_unit_test(test_parts_of_a_batch),      cmocka_unit_test(test_sections),
+        cmocka_unit_test(test_variants_agree),
+        cmocka_unit_test(test_randomness_follows_seed_and_step),
+        cmocka_unit_test(test_parts_of_a_batch),
+        cmocka_unit_test(test_sections),
+        cmocka_unit_test(test_recompute_changes_nothing),
+        cmocka_unit_test(test_recompute_saves_memory),
         cmocka_unit_test(test_wrong_names_and_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,8 +261,10 @@ RIN_INLINE void vf_transpose(vf r[RIN_VF]) {
         t[4 + j] = __builtin_shufflevector(u[j], u[4 + j], 4, 5, 6, 7, 12, 13, 14, 15);
     }
 #else
-    vf low_01 = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), high_01 = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
-    vf low_23 = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5), high_23 = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    vf low_01 = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5),
+       high_01 = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    vf low_23 = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5),
+       high_23 = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
     t[0] = __builtin_shufflevector(low_01, low_23, 0, 1, 4, 5);
     t[1] = __builtin_shufflevector(low_01, low_23, 2, 3, 6, 7);
     t[2] = __builtin_shufflevector(high_01, high_23, 0, 1, 4, 5);
