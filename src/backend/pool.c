@@ -17,7 +17,7 @@ struct rin_pool {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     atomic_uint job_number, phase; /* words that waiting threads watch */
-    atomic_int arrived;
+    atomic_int arrived, sleepers;
     rin_pool_job job;
     void *context;
     bool stop;
@@ -40,13 +40,18 @@ static void wait_for_change(rin_pool *pool, atomic_uint *word, unsigned old) {
         pause_briefly();
     }
     pthread_mutex_lock(&pool->lock);
-    while (atomic_load_explicit(word, memory_order_acquire) == old) pthread_cond_wait(&pool->changed, &pool->lock);
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(word) == old) pthread_cond_wait(&pool->changed, &pool->lock);
+    atomic_fetch_sub(&pool->sleepers, 1);
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* A thread that goes to sleep counts itself before it looks at the word a last time, so one of the two sees the other.
+ */
 static void change(rin_pool *pool, atomic_uint *word) {
+    atomic_fetch_add(word, 1);
+    if (!atomic_load(&pool->sleepers)) return;
     pthread_mutex_lock(&pool->lock);
-    atomic_fetch_add_explicit(word, 1, memory_order_release);
     pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
 }

@@ -125,12 +125,14 @@ static const float *tile_factors(const linear_finish *f, int64_t row, int64_t co
     if (s->drop <= 0 && s->path <= 0) return NULL;
     float kept[FACTOR_ROWS];
     row_factors(s, row, rows, f->n, kept);
-    for (int i = 0; i<rows; i += s->drop> 0 && s->in_rows ? 4 : 1) {
+    bool in_rows = s->drop > 0 && s->in_rows && col % 8 == 0;
+    int at_once = in_rows ? 4 : 1;
+    for (int i = 0; i < rows; i += at_once) {
         uint64_t first = s->base + (uint64_t)((row + i) * f->n + col), n = (uint64_t)f->n;
         float *to = factors + i * GEMM_COLS;
         if (s->drop <= 0) {
             for (int c = 0; c < GEMM_COLS; c += RIN_VF) vf_store(to + c, vf_splat(kept[i]));
-        } else if (s->in_rows) {
+        } else if (in_rows) {
             for (int r = i; r < i + 4; r++) kept[r] *= s->drop_scale;
             rin_vsurvivors(s->drop_key, (uint64_t[]){first, first + n, first + 2 * n, first + 3 * n},
                            rin_drop_threshold(s->drop), kept + i, to);
