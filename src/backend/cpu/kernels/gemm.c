@@ -17,7 +17,9 @@
  * With few rows the packing of B would not pay: then a K-major B is used in place, and for a B stored (N, K) every
  * element of C is a dot product of two contiguous rows.
  * Share of a register tile's speed on data in the first cache, on one core with AVX2, packing and storing included:
- * 90% of products with 128 and more rows, columns and K; 80% with K = 64; 70% with 16 rows; 45% with K = 12.
+ * 90% of products with 128 and more rows, columns and K; 80% with K = 64; 70% with 16 rows; 45% with K = 12. On one
+ * core with AVX-512, of 167 GFLOP/s that its multiply-adds reach without memory: 87 to 91% of products with 1000 rows
+ * and 256 and more columns and K, of which packing A takes 3 to 6%, packing B 1 to 2.5%, and storing 3 to 4%.
  */
 enum {
     BLOCK_ROWS = RIN_VECTOR_BYTES == 64 ? 1152 : 576, /* a multiple of SLICE_ROWS, as that is of GEMM_ROWS */

@@ -4,8 +4,8 @@
  * gemm.c has the tiling. y and dx go over rows x out and rows x in; dW over out x in, summed over the rows. A finished
  * tile is still in the first cache when bias, activation, dropout, drop-path and residual are applied and it is stored.
  * Training also stores the slope of y by x W^T + bias, dropout and drop-path included: backward then needs neither the
- * activation nor the random numbers again. An element takes a core some 0.3 ns for GELU and slope with AVX-512 and
- * 1.3 ns with AVX2, and 0.4 ns or 0.8 ns for dropout's random numbers.
+ * activation nor the random numbers again. On one core with AVX-512, where K = 512 takes an element 7.5 to 8 ns: GELU
+ * hides behind the product, to store the slope takes 1 ns, dropout 0.5 ns.
  */
 #include "backend/cpu/kernels/gemm.h"
 #include "backend/cpu/vmath.h"
