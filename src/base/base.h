@@ -245,7 +245,7 @@ float rin_random_uniform(rin_random_key key, uint64_t element);
 static inline uint32_t rin_drop_threshold(float rate) {
     return RIN_MIN((uint32_t)(rate * 65536 + 0.5f), 65535u);
 }
-/* One over the chance to survive, which is that of the threshold: within 2^-17 of 1 - rate. */
+/* One over the chance to survive, which is that of the threshold: within 2^-17 of 1 - rate, and 1 for a rate of 0. */
 static inline double rin_drop_scale(float rate) {
     return 65536.0 / (65536 - rin_drop_threshold(rate));
 }

@@ -69,6 +69,15 @@ static rin_value build_loss(builder *b, const rin_schedule *schedule) {
     return rin_op_loss(graph, out, x_t, loss.loss == RIN_LOSS_X ? x0 : noise, b->net.gamma, loss);
 }
 
+/* From a loss to the gradients of all parameters. */
+static rin_status build_backward(rin_graph *graph, rin_value loss, bool recompute, rin_error *error) {
+    int n_forward = graph->n_nodes;
+    rin_status status = rin_autodiff(graph, loss, error);
+    if (status == RIN_OK) status = rin_recompute(graph, n_forward, recompute, error);
+    if (status == RIN_OK) status = rin_fuse(graph, error);
+    return status;
+}
+
 rin_status rin_step_graph(const rin_config *config, const rin_step_options *options, rin_graph **out,
                           rin_error *error) {
     *out = NULL;
@@ -81,9 +90,9 @@ rin_status rin_step_graph(const rin_config *config, const rin_step_options *opti
     rin_value loss = build_loss(&b, &schedule);
     rin_graph_output(graph, "loss", loss);
     status = rin_graph_status(graph, error);
-    int n_forward = graph->n_nodes;
-    if (status == RIN_OK && !options->inference) status = rin_autodiff(graph, loss, error);
-    if (status == RIN_OK) status = rin_recompute(graph, n_forward, config->train.recompute, error);
+    if (status == RIN_OK && !options->inference) {
+        status = build_backward(graph, loss, config->train.recompute, error);
+    }
     if (status == RIN_OK && options->update) {
         const rin_config_train *t = &config->train;
         rin_value norm = rin_graph_output(graph, "grad_norm", rin_op_grad_norm(graph));
@@ -91,7 +100,6 @@ rin_status rin_step_graph(const rin_config *config, const rin_step_options *opti
                       (rin_update_attr){t->optimizer, t->beta1, t->beta2, t->eps, t->weight_decay, t->grad_clip});
         status = rin_graph_status(graph, error);
     }
-    if (status == RIN_OK) status = rin_fuse(graph, error);
     if (status == RIN_OK) status = rin_remove_dead(graph, error);
     if (status == RIN_OK) *out = graph;
     else rin_graph_free(graph);

@@ -120,7 +120,7 @@ static const op_case cases[] = {
     {"mask hidden", RIN_OP_mask_hidden, .n = {9, 3, 5, 0}, .attr.mask = {0.6, 20}},
 };
 
-static const char *const backends[] = {"ref", "cpu-plain", "cpu-avx2", "cpu-avx512"};
+static const char *const backends[] = {"ref", LAB_FAST_BACKENDS};
 
 /* What is changed in a bound graph before it runs. */
 typedef enum change { AS_IT_IS, ADD_TO_GRADIENTS, LEAVE_OUT } change;

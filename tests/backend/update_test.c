@@ -6,7 +6,7 @@
 #include "checkpoint/safetensors.h"
 #include "exec/exec.h"
 
-static const char *const backends[] = {"ref64", "ref", "cpu-plain", "cpu-avx2", "cpu-avx512"};
+static const char *const backends[] = {"ref64", "ref", LAB_FAST_BACKENDS};
 
 /* Weights of some shapes, and the program that updates them. */
 typedef struct rig {

@@ -408,8 +408,32 @@ static void test_listing(void **state) {
     rin_graph_free(graph);
 }
 
+/* ---- fusion ---- */
+
+/* Nodes of an op that have this input. */
+static int count_having(const rin_graph *graph, int op, int input) {
+    int n = 0;
+    for (int i = 0; i < graph->n_nodes; i++) n += graph->nodes[i].op == op && graph->nodes[i].inputs[input];
+    return n;
+}
+
+/* Every activation's slope is multiplied by the product before it; only drop-path's factors are left to linear_dz. */
+static void test_slopes_are_fused(void **state) {
+    (void)state;
+    enum { DY = 0, DZ_SLOPE = 1, DX_SLOPE = 2 };
+    rin_graph *graph = step_graph("model.drop_units=0.3");
+    assert_int_equal(count_having(graph, RIN_OP_linear_dz, DY), 0);
+    assert_true(count_having(graph, RIN_OP_linear_dx, DX_SLOPE) > 0);
+    rin_graph_free(graph);
+    graph = step_graph("model.drop_path=0.3");
+    assert_true(count_having(graph, RIN_OP_linear_dz, DY) > 0);
+    assert_int_equal(count_having(graph, RIN_OP_linear_dz, DZ_SLOPE), 0);
+    rin_graph_free(graph);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_slopes_are_fused),
         cmocka_unit_test(test_values_with_several_readers),
         cmocka_unit_test(test_what_gets_no_gradient),
         cmocka_unit_test(test_errors_name_their_scope),

@@ -4,7 +4,7 @@
 #include "support/lab.h"
 #include "support/tiny.h"
 
-static const char *const backends[] = {"ref", "cpu-plain", "cpu-avx2", "cpu-avx512"};
+static const char *const backends[] = {"ref", LAB_FAST_BACKENDS};
 static const rin_step_options whole = {.batch = 4, .parts = 1, .update = true};
 
 static tiny_step run_two_steps(const rin_config *config, const char *backend, int threads, rin_program_options bound) {

@@ -2,7 +2,7 @@
 /* Patches: their order by hand, and there and back again, on every backend. */
 #include "support/lab.h"
 
-static const char *const backends[] = {"ref", "ref64", "cpu-plain", "cpu-avx2", "cpu-avx512"};
+static const char *const backends[] = {"ref", "ref64", LAB_FAST_BACKENDS};
 
 static void check_there_and_back(const char *backend, int64_t batch, rin_patch_attr attr) {
     rin_graph *graph = rin_graph_create(NULL);

@@ -22,6 +22,9 @@ typedef struct lab {
     int threads;
 } lab;
 
+/* All that are compared with the references, for the lists of tests. */
+#define LAB_FAST_BACKENDS "cpu-plain", "cpu-avx2", "cpu-avx512"
+
 /* Is there such a backend, and can this machine run it? */
 bool lab_available(const char *backend);
 

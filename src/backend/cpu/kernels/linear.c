@@ -105,7 +105,7 @@ typedef struct linear_finish {
 
 enum { FACTOR_ROWS = (GEMM_ROWS + 3) / 4 * 4 }; /* dropout makes four rows at a time */
 
-/* Factors of the rows of a tile, whatever dropout does: path factors. */
+/* What the elements of a tile's rows are multiplied by unless dropout takes them out. */
 static void row_factors(const survival *s, int64_t row, int rows, int64_t n, float *kept) {
     int64_t example = -1;
     for (int i = 0; i < FACTOR_ROWS; i++) {
@@ -115,7 +115,7 @@ static void row_factors(const survival *s, int64_t row, int rows, int64_t n, flo
             continue;
         }
         example = at / s->per_example;
-        kept[i] = path_factor(s, example);
+        kept[i] = path_factor(s, example) * s->drop_scale;
     }
 }
 
@@ -133,11 +133,10 @@ static const float *tile_factors(const linear_finish *f, int64_t row, int64_t co
         if (s->drop <= 0) {
             for (int c = 0; c < GEMM_COLS; c += RIN_VF) vf_store(to + c, vf_splat(kept[i]));
         } else if (in_rows) {
-            for (int r = i; r < i + 4; r++) kept[r] *= s->drop_scale;
             rin_vsurvivors(s->drop_key, (uint64_t[]){first, first + n, first + 2 * n, first + 3 * n},
                            rin_drop_threshold(s->drop), kept + i, to);
         } else {
-            rin_random_survivors(s->drop_key, first, cols, s->drop, kept[i] * s->drop_scale, to);
+            rin_random_survivors(s->drop_key, first, cols, s->drop, kept[i], to);
         }
     }
     return factors;

@@ -18,6 +18,16 @@ static int64_t chunks_of(int64_t count) {
     return (count + CHUNK - 1) / CHUNK;
 }
 
+/* Elements [begin, end) of the arenas. */
+typedef struct extent {
+    int64_t begin, end;
+} extent;
+
+static extent chunk_of(const rin_segment *s, int64_t chunk) {
+    int64_t begin = s->offset + chunk * CHUNK;
+    return (extent){begin, RIN_MIN(s->offset + s->count, begin + CHUNK)};
+}
+
 /* ---- norm ---- */
 
 size_t RIN_SCRATCH(grad_norm)(const rin_task *task, int threads) {
@@ -111,10 +121,10 @@ typedef struct squares {
     double w, u;
 } squares;
 
-static squares lamb_first(const rin_arenas *a, const rates *r, float decay, int64_t begin, int64_t end) {
+static squares lamb_first(const rin_arenas *a, const rates *r, float decay, extent chunk) {
     vd_squares w2 = {{0}, {0}}, u2 = {{0}, {0}};
-    for (int64_t i = begin; i < end; i += RIN_VF) {
-        place p = place_of(a, i, end);
+    for (int64_t i = chunk.begin; i < chunk.end; i += RIN_VF) {
+        place p = place_of(a, i, chunk.end);
         vf m, v, w = vf_load_most(p.w, p.n);
         update_moments(r, &p, &m, &v);
         vf u = lamb_direction(r, decay, m, v, w);
@@ -126,18 +136,18 @@ static squares lamb_first(const rin_arenas *a, const rates *r, float decay, int6
     return (squares){vd_squares_sum(&w2), vd_squares_sum(&u2)};
 }
 
-static void lamb_second(const rin_arenas *a, const rates *r, float lr, int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i += RIN_VF) {
-        place p = place_of(a, i, end);
+static void lamb_second(const rin_arenas *a, const rates *r, float lr, extent chunk) {
+    for (int64_t i = chunk.begin; i < chunk.end; i += RIN_VF) {
+        place p = place_of(a, i, chunk.end);
         put_weight(r, &p, vf_load_most(p.w, p.n) - lr * vf_load_most(p.g, p.n));
     }
 }
 
-static void adamw(const rin_arenas *a, const rates *r, bool decays, int64_t begin, int64_t end) {
+static void adamw(const rin_arenas *a, const rates *r, bool decays, extent chunk) {
     float lr = (float)(r->lr * (double)r->m_scale / sqrt((double)r->v_scale));
     float decay = decays ? (float)(r->lr * (double)r->decay) : 0;
-    for (int64_t i = begin; i < end; i += RIN_VF) {
-        place p = place_of(a, i, end);
+    for (int64_t i = chunk.begin; i < chunk.end; i += RIN_VF) {
+        place p = place_of(a, i, chunk.end);
         vf m, v, w = vf_load_most(p.w, p.n);
         update_moments(r, &p, &m, &v);
         w -= decay * w;
@@ -172,8 +182,7 @@ static double trust_ratio(const squares *chunks, int64_t n) {
 static void lamb_first_chunks(const rin_arenas *a, const rates *r, const rin_segment *s, int64_t first, int64_t step,
                               squares *sums) {
     for (int64_t c = first; c < chunks_of(s->count); c += step) {
-        int64_t begin = s->offset + c * CHUNK, end = RIN_MIN(s->offset + s->count, begin + CHUNK);
-        sums[c] = lamb_first(a, r, s->decay ? r->decay : 0, begin, end);
+        sums[c] = lamb_first(a, r, s->decay ? r->decay : 0, chunk_of(s, c));
     }
 }
 
@@ -181,8 +190,7 @@ static void lamb_second_chunks(const rin_arenas *a, const rates *r, const rin_se
                                const squares *sums) {
     float lr = (float)(s->decay ? r->lr * trust_ratio(sums, chunks_of(s->count)) : r->lr);
     for (int64_t c = first; c < chunks_of(s->count); c += step) {
-        int64_t begin = s->offset + c * CHUNK, end = RIN_MIN(s->offset + s->count, begin + CHUNK);
-        lamb_second(a, r, lr, begin, end);
+        lamb_second(a, r, lr, chunk_of(s, c));
     }
 }
 
@@ -221,8 +229,7 @@ static void adamw_all(const rin_arenas *a, const rates *r, const rin_team *team)
     for (int i = 0; i < a->n_segments; i++) {
         const rin_segment *s = &a->segments[i];
         for (int64_t c = 0; c < chunks_of(s->count); c++) {
-            int64_t begin = s->offset + c * CHUNK, end = RIN_MIN(s->offset + s->count, begin + CHUNK);
-            if (chunk++ % team->count == team->index) adamw(a, r, s->decay, begin, end);
+            if (chunk++ % team->count == team->index) adamw(a, r, s->decay, chunk_of(s, c));
         }
     }
 }

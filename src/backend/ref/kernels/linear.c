@@ -26,13 +26,10 @@ static real act_slope(rin_act kind, real v) {
 static real survival(const rin_task *task, const rin_shape *shape, int64_t i) {
     const rin_linear_attr *attr = RIN_ATTR(task->node, rin_linear_attr);
     int64_t n = per_example(shape);
+    uint64_t element = rin_task_base(task, n) + (uint64_t)i;
     float stays = 1;
-    if (attr->drop > 0) {
-        uint64_t element = rin_task_base(task, n) + (uint64_t)i;
-        rin_random_survivors(rin_task_key(task, RIN_USE_DROP), element, 1, attr->drop, 1, &stays);
-        if (stays == 0) return 0;
-    }
-    return (attr->drop > 0 ? (real)rin_drop_scale(attr->drop) : 1) *
+    if (attr->drop > 0) rin_random_survivors(rin_task_key(task, RIN_USE_DROP), element, 1, attr->drop, 1, &stays);
+    return (real)stays * (real)rin_drop_scale(attr->drop) *
            keep(rin_task_key(task, RIN_USE_PATH), task->step->first_example + (uint64_t)(i / n), attr->path);
 }
 
