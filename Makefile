@@ -28,9 +28,9 @@ demo: all
 # clang has something to say.
 test: setup-tests lint
 	$(call build,build,$(CMAKE_FLAGS) -DRIN_TESTS=ON)
-	$(call build,build/asan,$(CMAKE_FLAGS) -DRIN_SANITIZE=address$(comma)undefined -DRIN_FAULTS=ON)
-	$(call build,build/tsan,$(CMAKE_FLAGS) -DRIN_SANITIZE=thread)
-	@if command -v clang >/dev/null; then $(call build,build/clang,-DCMAKE_C_COMPILER=clang); \
+	$(call build,build/asan,$(CMAKE_FLAGS) -DRIN_SANITIZE=address$(comma)undefined -DRIN_FAULTS=ON -DRIN_CUDA=EMULATE)
+	$(call build,build/tsan,$(CMAKE_FLAGS) -DRIN_SANITIZE=thread -DRIN_CUDA=OFF)
+	@if command -v clang >/dev/null; then $(call build,build/clang,-DCMAKE_C_COMPILER=clang -DRIN_CUDA=OFF); \
 	else echo "no clang: its warnings were not looked at"; fi
 	cd build/asan && ctest --output-on-failure -j $(JOBS)
 	cd build/tsan && TSAN_OPTIONS=halt_on_error=1 ctest --output-on-failure -j $(JOBS)
@@ -38,6 +38,11 @@ test: setup-tests lint
 
 lint:
 	@sh dev/lint.sh
+
+# Whether this machine's GPU works, and how fast: build/gpu/report.md.
+gpu-test: setup-tests
+	$(call build,build/gpu,$(CMAKE_FLAGS) -DRIN_TESTS=ON -DRIN_CUDA=ON)
+	sh dev/gpu/test.sh
 
 # Every fuzz target for a minute; longer: tests/fuzz/run.sh SECONDS.
 fuzz: setup
@@ -50,4 +55,4 @@ clean:
 	rm -rf build demo
 
 comma := ,
-.PHONY: all setup setup-tests demo test lint fuzz install clean
+.PHONY: all setup setup-tests demo test lint gpu-test fuzz install clean

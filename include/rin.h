@@ -152,19 +152,21 @@ typedef struct rin_trainer rin_trainer;
  * Starts a training run: data is a folder or archive of images, run a folder that does not exist or is empty. Options
  * that follow from the data (classes, channels) are set unless config has them set. config is copied. The run's folder
  * is locked until rin_trainer_free.
- * Errors: CONFIG for options that do not fit; MEMORY for a network that does not; IO, FORMAT for data and folder; BUSY
- * when another trainer holds the folder.
+ * Errors: CONFIG for options that do not fit; UNSUPPORTED, DEVICE for a train.device that cannot be had here; MEMORY
+ * for a network that does not fit; IO, FORMAT for data and folder; BUSY when another trainer holds the folder.
  */
 RIN_API rin_status rin_trainer_create(const rin_config *config, const char *data, const char *run,
                                       rin_listener listener, rin_trainer **out, rin_error *error);
 /*
- * Continues a run from its last checkpoint, bit for bit as if it had never stopped (same machine). A checkpoint that
- * cannot be read is reported and the one before is used. data is where the data has moved to, NULL when it has not;
- * it must be the same images under the same names. steps > 0 extends the run. Both are written into the run's folder,
- * from where everything else comes. Errors: as above.
+ * Continues a run from its last checkpoint, bit for bit as if it had never stopped (same machine and device). A
+ * checkpoint that cannot be read is reported and the one before is used. data is where the data has moved to, NULL when
+ * it has not; it must be the same images under the same names. steps > 0 extends the run. Of changes, which may be
+ * NULL, train.device, train.precision and train.threads are taken where they are set: with another of the first two the
+ * run goes on the same but for rounding. All this is written into the run's folder, from where everything else comes.
+ * Errors: as above; UNSUPPORTED, DEVICE where the run's device cannot be had.
  */
-RIN_API rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, rin_listener listener,
-                                      rin_trainer **out, rin_error *error);
+RIN_API rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, const rin_config *changes,
+                                      rin_listener listener, rin_trainer **out, rin_error *error);
 RIN_API void rin_trainer_free(rin_trainer *trainer);
 /* The resolved configuration; borrowed. */
 RIN_API const rin_config *rin_trainer_config(const rin_trainer *trainer);
@@ -189,7 +191,8 @@ RIN_API rin_status rin_trainer_run(rin_trainer *trainer, rin_error *error);
 
 typedef struct rin_model rin_model;
 
-/* Opens a .safetensors file or a run's folder. device: "cpu" (NULL) or a row of `rin help bench`; threads 0: all. */
+/* Opens a .safetensors file or a run's folder. device: "cpu" (NULL), or a row of `rin help bench` such as "cuda", with
+ * ":1" for the second GPU; threads 0: all. */
 RIN_API rin_status rin_model_open(const char *path, const char *device, int threads, rin_model **out, rin_error *error);
 RIN_API void rin_model_free(rin_model *model);
 /* Model and diffusion options as stored, others at their defaults; borrowed. */
@@ -247,6 +250,7 @@ typedef struct rin_bench_options {
     bool gemm_only;     /* only the peak of matrix products */
     const char *device; /* NULL: cpu */
     bool profile;       /* also the slowest ops, in rin_bench_result.profile */
+    int sample_steps;   /* 0: no sampling is timed */
 } rin_bench_options;
 
 typedef struct rin_bench_result {
@@ -257,7 +261,9 @@ typedef struct rin_bench_result {
     double gemm_peak_gflops_per_s;            /* measured on one large product */
     int threads;
     int64_t peak_rss_bytes;
-    char *profile; /* freed by rin_string_free; NULL unless asked for */
+    int64_t peak_device_bytes; /* of the training step's tensors on a GPU; 0 on the CPU */
+    double sample_seconds;     /* a batch of images in options.sample_steps steps of DDIM; 0 unless asked for */
+    char *profile;             /* freed by rin_string_free; NULL unless asked for */
 } rin_bench_result;
 
 RIN_API rin_status rin_bench(const rin_config *config, const rin_bench_options *options, rin_bench_result *result,
@@ -265,8 +271,9 @@ RIN_API rin_status rin_bench(const rin_config *config, const rin_bench_options *
 
 /*
  * Parameters, FLOPs and bytes of training with this configuration, computed without allocating them; with `list` the
- * planned ops. memory: bytes there are, 0 for what this process may use. *text is freed by rin_string_free.
- * Errors: CONFIG; MEMORY when training does not fit, with *text set all the same and what would help in the message.
+ * planned ops. Sizes are those of train.device, or of the CPU where it cannot be had. memory: bytes there are, 0 for
+ * the device's, or what this process may use. *text is freed by rin_string_free. Errors: CONFIG; MEMORY when training
+ * does not fit, with *text set all the same and what would help in the message.
  */
 RIN_API rin_status rin_plan_describe(const rin_config *config, bool json, bool list, uint64_t memory, char **text,
                                      rin_error *error);

@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
+#ifdef RIN_HAVE_CUDA
+#include "backend/cuda/cuda.h"
+#endif
 #include "backend/ref/ref.h"
 
 /* Best first: "cpu" is the first of its kind that this machine can run. */
@@ -11,36 +14,68 @@ static const rin_backend_table *const rows[] = {
     &rin_backend_cpu_avx512, &rin_backend_cpu_avx2,
 #endif
     &rin_backend_cpu_plain,  &rin_backend_ref32,    &rin_backend_ref64,
+#ifdef RIN_HAVE_CUDA
+    &rin_backend_cuda_bf16,  &rin_backend_cuda_tf32, &rin_backend_cuda_fp32,
+#endif
 };
 
 const rin_backend_table *rin_backend_row(int i) {
     return i >= 0 && i < (int)RIN_COUNT(rows) ? rows[i] : NULL;
 }
 
-static bool is_called(const rin_backend_table *row, const char *name) {
-    size_t n = strlen(name);
+/* A name of n characters: the row's, or the beginning of it before a '-'. */
+static bool is_called(const rin_backend_table *row, const char *name, size_t n) {
     return strncmp(row->name, name, n) == 0 && (row->name[n] == '\0' || row->name[n] == '-');
+}
+
+/* "cuda:1" is "cuda" on device 1. */
+static rin_status split_name(const char *name, size_t *length, int *device, rin_error *error) {
+    enum { MOST_DEVICES = 64 };
+    const char *colon = strchr(name, ':');
+    int64_t number = 0;
+    *length = colon ? (size_t)(colon - name) : strlen(name);
+    bool sound = !colon || (strncmp(name, "cuda", 4) == 0 && rin_number_parse_int(colon + 1, &number) && number >= 0 &&
+                            number < MOST_DEVICES);
+    *device = (int)number;
+    if (sound) return RIN_OK;
+    return rin_error_set(error, RIN_ERR_ARG, "device '%.100s': only GPUs are numbered, cuda:0 to cuda:%d", name,
+                         MOST_DEVICES - 1);
+}
+
+static rin_status open_row(const rin_backend_table *row, const rin_backend_options *options, rin_backend **out,
+                           rin_error *error) {
+    rin_backend *backend = rin_calloc(1, sizeof *backend, error);
+    if (!backend) return RIN_ERR_MEMORY;
+    backend->table = row;
+    rin_status status = row->open(backend, options, error);
+    if (status == RIN_OK) *out = backend;
+    else rin_free(backend);
+    return status;
 }
 
 rin_status rin_backend_create(const char *name, const rin_backend_options *options, rin_backend **out,
                               rin_error *error) {
-    *out = NULL;
+    rin_backend_options own = options ? *options : (rin_backend_options){0};
+    size_t length;
     bool known = false;
+    *out = NULL;
+    rin_status status = split_name(name, &length, &own.device, error);
+    if (status != RIN_OK) return status;
     for (size_t i = 0; i < RIN_COUNT(rows); i++) {
-        if (!is_called(rows[i], name)) continue;
+        if (!is_called(rows[i], name, length)) continue;
         known = true;
-        if (!rows[i]->available()) continue;
-        rin_backend *backend = rin_calloc(1, sizeof *backend, error);
-        if (!backend) return RIN_ERR_MEMORY;
-        backend->table = rows[i];
-        rin_status status = rows[i]->open(backend, options, error);
-        if (status == RIN_OK) *out = backend;
-        else rin_free(backend);
-        return status;
+        if (rows[i]->available()) return open_row(rows[i], &own, out, error);
+    }
+    if (strncmp(name, "cuda", 4) == 0 && (known || strcmp(name, "cuda") == 0 || name[4] == '-' || name[4] == ':')) {
+        return rin_error_set(error, RIN_ERR_UNSUPPORTED, "device '%.100s': %s; --device cpu works everywhere", name,
+                             known ? "no NVIDIA GPU with its driver and cuBLASLt (libcublasLt.so) was found"
+                                   : "this build has no CUDA (cmake -DRIN_CUDA=ON makes one that does)");
     }
     if (known) return rin_error_set(error, RIN_ERR_UNSUPPORTED, "device '%s': this machine cannot run it", name);
     return rin_error_set(error, RIN_ERR_ARG,
-                         "unknown device '%s': it is cpu, cpu-avx512, cpu-avx2, cpu-plain, ref or ref64", name);
+                         "unknown device '%.100s': it is cpu, cpu-avx512, cpu-avx2, cpu-plain, ref, ref64, cuda, "
+                         "cuda-tf32 or cuda-fp32",
+                         name);
 }
 
 void rin_backend_free(rin_backend *backend) {
@@ -63,18 +98,39 @@ void rin_backend_release(rin_backend *backend, void *memory) {
     if (memory) backend->table->release(backend, memory);
 }
 
-void rin_backend_upload(rin_backend *backend, void *to, const float *from, int64_t n) {
-    backend->table->upload(backend, to, from, n);
+void rin_backend_upload(rin_backend *backend, void *to, rin_type type, const float *from, int64_t n) {
+    backend->table->upload(backend, to, type, from, n);
 }
 
-void rin_backend_download(rin_backend *backend, float *to, const void *from, int64_t n) {
-    backend->table->download(backend, to, from, n);
+void rin_backend_download(rin_backend *backend, float *to, const void *from, rin_type type, int64_t n) {
+    backend->table->download(backend, to, from, type, n);
 }
 
 rin_status rin_backend_prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error) {
     return backend->table->prepare(backend, tasks, n, scratch, error);
 }
 
-void rin_backend_run(rin_backend *backend, const rin_task *tasks, int n) {
-    backend->table->run(backend, tasks, n);
+void rin_backend_run(rin_backend *backend, const rin_task *tasks, int n, rin_recording **recording) {
+    backend->table->run(backend, tasks, n, recording);
+}
+
+void rin_backend_forget(rin_backend *backend, rin_recording *recording) {
+    if (recording) backend->table->forget(backend, recording);
+}
+
+void rin_backend_narrow(rin_backend *backend, void *to, const void *from, int64_t n) {
+    backend->table->narrow(backend, to, from, n);
+}
+
+void rin_backend_blend(rin_backend *backend, void *to, rin_type to_type, const void *from, rin_type from_type,
+                       float keep, int64_t n) {
+    backend->table->blend(backend, to, to_type, from, from_type, keep, n);
+}
+
+void rin_backend_wait(rin_backend *backend) {
+    if (backend->table->wait) backend->table->wait(backend);
+}
+
+rin_status rin_backend_failure(const rin_backend *backend, rin_error *error) {
+    return backend->table->failure ? backend->table->failure(backend, error) : RIN_OK;
 }

@@ -12,6 +12,7 @@ rin_status rin_host_open(rin_backend *backend, const rin_backend_options *option
     if (threads < 0 || threads > MOST_THREADS) {
         return rin_error_set(error, RIN_ERR_ARG, "threads = %d: 0 (all cores) to %d", threads, MOST_THREADS);
     }
+    backend->memory = rin_memory_total();
     backend->threads = threads ? threads : rin_processor_count(MOST_THREADS);
     rin_pool *pool;
     rin_status status = rin_pool_create(backend->threads, &pool, error);
@@ -33,7 +34,8 @@ void rin_host_release(rin_backend *backend, void *memory) {
     rin_free_aligned(memory);
 }
 
-void rin_host_upload(rin_backend *backend, void *to, const float *from, int64_t n) {
+void rin_host_upload(rin_backend *backend, void *to, rin_type type, const float *from, int64_t n) {
+    (void)type; /* graphs are not narrowed for hosts */
     if (backend->table->element_size == sizeof(float)) {
         memcpy(to, from, (size_t)n * sizeof(float));
     } else {
@@ -41,11 +43,25 @@ void rin_host_upload(rin_backend *backend, void *to, const float *from, int64_t 
     }
 }
 
-void rin_host_download(rin_backend *backend, float *to, const void *from, int64_t n) {
+void rin_host_download(rin_backend *backend, float *to, const void *from, rin_type type, int64_t n) {
+    (void)type;
     if (backend->table->element_size == sizeof(float)) {
         memcpy(to, from, (size_t)n * sizeof(float));
     } else {
         for (int64_t i = 0; i < n; i++) to[i] = (float)((const double *)from)[i];
+    }
+}
+
+void rin_host_blend(rin_backend *backend, void *to, rin_type to_type, const void *from, rin_type from_type, float keep,
+                    int64_t n) {
+    (void)to_type;
+    (void)from_type;
+    if (backend->table->element_size == sizeof(float)) {
+        float *a = to;
+        for (int64_t i = 0; i < n; i++) a[i] = keep * a[i] + (1 - keep) * ((const float *)from)[i];
+    } else {
+        double *a = to, own = keep;
+        for (int64_t i = 0; i < n; i++) a[i] = own * a[i] + (1 - own) * ((const double *)from)[i];
     }
 }
 
@@ -83,7 +99,8 @@ static void run_all(void *context, int index, int count) {
     }
 }
 
-void rin_host_run(rin_backend *backend, const rin_task *tasks, int n) {
+void rin_host_run(rin_backend *backend, const rin_task *tasks, int n, rin_recording **recording) {
+    (void)recording;
     run r = {backend, tasks, n};
     rin_pool_run(backend->state, run_all, &r);
 }

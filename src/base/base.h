@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/philox.h"
 #include "rin.h"
 
 #if defined(__GNUC__)
@@ -67,8 +68,9 @@ uint64_t rin_memory_total(void);
 /* The lowest limit of the control groups named in the file list (/proc/self/cgroup), both versions, and of the groups
  * around them; root is where groups are mounted (/sys/fs/cgroup). UINT64_MAX without a limit. */
 uint64_t rin_memory_limit_of_groups(const char *list, const char *root);
-/* MEMORY, with both numbers, when what (such as "the weights") needs more bytes than rin_memory_total. */
-rin_status rin_memory_expect(uint64_t bytes, const char *what, rin_error *error) RIN_CHECKED;
+/* MEMORY, with both numbers, when what (such as "the weights") needs more bytes than `had`: rin_memory_total, or those
+ * of a device. */
+rin_status rin_memory_expect(uint64_t bytes, uint64_t had, const char *what, rin_error *error) RIN_CHECKED;
 
 /* ---- growing text ---- */
 
@@ -201,54 +203,10 @@ bool rin_lock_is_at(const rin_lock *lock, const char *path);
 
 double rin_clock_seconds(void); /* monotonic */
 
-/* ---- random numbers: Philox4x32-10 (Salmon et al., SC 2011), a pure function of (key, counter) ---- */
-
-/* The counter words are (element, stream, step low, step high); the key is the seed. */
-typedef struct rin_random_key {
-    uint64_t seed, step;
-    uint32_t stream; /* which use of random numbers: a graph node, the shuffle, the flips, ... */
-} rin_random_key;
-
-static inline void rin_philox(rin_random_key key, uint32_t block, uint32_t out[4]) {
-    uint32_t k0 = (uint32_t)key.seed, k1 = (uint32_t)(key.seed >> 32);
-    uint32_t c0 = block, c1 = key.stream, c2 = (uint32_t)key.step, c3 = (uint32_t)(key.step >> 32);
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-        uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, n2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c1 = (uint32_t)p1;
-        c3 = (uint32_t)p0;
-        c0 = n0;
-        c2 = n2;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
-}
-
-/* Blocks beyond 2^32 are those of another key; gives the block's number there. */
-static inline uint32_t rin_random_block(rin_random_key *key, uint64_t block) {
-    key->seed += (block >> 32) * 0x9E3779B97F4A7C15u;
-    return (uint32_t)block;
-}
-
-/* Uniform in [0, 1) with 24 bits. */
-static inline float rin_uniform_from_bits(uint32_t bits) {
-    return (float)(bits >> 8) * 0x1p-24f;
-}
+/* ---- random numbers: pure functions of a key and an element (base/philox.h) ---- */
 
 uint32_t rin_random_u32(rin_random_key key, uint64_t element);
 float rin_random_uniform(rin_random_key key, uint64_t element);
-/* Dropout: an element has 16 bits, eight elements a block, and survives unless they are below the threshold. */
-static inline uint32_t rin_drop_threshold(float rate) {
-    return RIN_MIN((uint32_t)(rate * 65536 + 0.5f), 65535u);
-}
-/* One over the chance to survive, which is that of the threshold: within 2^-17 of 1 - rate, and 1 for a rate of 0. */
-static inline double rin_drop_scale(float rate) {
-    return 65536.0 / (65536 - rin_drop_threshold(rate));
-}
 /* out[i] = kept where element start + i survives, else 0. */
 void rin_random_survivors(rin_random_key key, uint64_t start, int64_t n, float rate, float kept, float *out);
 /* Standard normal by Box-Muller: elements 2i and 2i+1 of a block share one pair of uniforms. */

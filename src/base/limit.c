@@ -151,8 +151,7 @@ uint64_t rin_memory_total(void) {
     return RIN_MIN(least, limit_of_process(RLIMIT_DATA));
 }
 
-rin_status rin_memory_expect(uint64_t bytes, const char *what, rin_error *error) {
-    uint64_t had = rin_memory_total();
+rin_status rin_memory_expect(uint64_t bytes, uint64_t had, const char *what, rin_error *error) {
     if (bytes <= had) return RIN_OK;
     return rin_error_set(
         error, RIN_ERR_MEMORY, "%s: %llu bytes (%.3f GiB) are needed, of %llu (%.3f GiB) that this process may use",

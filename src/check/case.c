@@ -84,6 +84,7 @@ rin_status rin_check_compare(rin_check *check, const char *name, const float *va
                              double scale, rin_error *error) {
     float *expected;
     int64_t n_expected;
+    tolerance = fmax(tolerance, check->of->backend->table->rounding);
     rin_status status = rin_check_read(check, name, false, &expected, &n_expected, error);
     if (status != RIN_OK) return status;
     if (n_expected != n) {
@@ -141,7 +142,7 @@ static rin_status read_json(rin_case *c, rin_error *error) {
 
 static rin_status open_case(rin_case *c, const char *device, int threads, rin_error *error) {
     rin_config *defaults = NULL;
-    rin_backend_options options = {threads};
+    rin_backend_options options = {.threads = threads};
     rin_status status = read_json(c, error);
     if (status == RIN_OK) status = rin_config_create(&defaults, error);
     if (status == RIN_OK) c->config = *defaults;

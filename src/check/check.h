@@ -49,7 +49,8 @@ const char *rin_check_word(const rin_check *check, const char *key, const char *
 /* Marks a tensor as known although this model does not use it. */
 void rin_check_ignore(rin_check *check, const char *name);
 
-/* Compares n values with tensor "<check>/<name>": |a - b| <= tolerance * scale, scale 0 meaning max|b|. */
+/* Compares n values with tensor "<check>/<name>": |a - b| <= tolerance * scale, scale 0 meaning max|b|. Backends that
+ * round products more than floats are allowed that. */
 rin_status rin_check_compare(rin_check *check, const char *name, const float *values, int64_t n, double tolerance,
                              double scale, rin_error *error) RIN_CHECKED;
 

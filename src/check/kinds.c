@@ -203,8 +203,8 @@ rin_status rin_check_sample(rin_check *check, rin_error *error) {
         status = rin_sampling_step(sampling, step_noise ? step_noise + i * n_noise : NULL, error);
     }
     if (status == RIN_OK) {
-        rin_sampling_pixels(sampling, noise);
-        status = rin_check_compare(check, "samples", noise, n_noise, run_tolerance, 0, error);
+        status = rin_sampling_pixels(sampling, noise, error);
+        if (status == RIN_OK) status = rin_check_compare(check, "samples", noise, n_noise, run_tolerance, 0, error);
     }
     rin_free(noise);
     rin_free(step_noise);

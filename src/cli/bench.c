@@ -8,10 +8,11 @@ static const rin_cli_option options[] = {
     {"size", "N", NULL, "Height and width of the images in pixels", false},
     {"batch", "B", "train.batch", "Images in a step", false},
     {"steps", "N", NULL, "Measured runs of each; 10 unless given", false},
+    {"sample-steps", "N", NULL, "Also time sampling a batch in N steps of DDIM", false},
     {"gemm", NULL, NULL, "Only the peak speed of matrix products", false},
     {"profile", NULL, NULL, "Also the slowest operations", false},
     {"threads", "N", "train.threads", "Threads that compute; 0 for one a core", false},
-    {"device", "NAME", NULL, "Where to compute; cpu unless given", false},
+    {"device", "NAME", NULL, "Where to compute: cpu (unless given), cuda[:i], or another row below", false},
     {"set", "section.key=value", NULL, "Any option that rin help train lists; may be given many times", true},
     {"json", NULL, NULL, "Print one JSON object", false},
     {NULL, NULL, NULL, NULL, false},
@@ -30,6 +31,8 @@ static int print_json(const rin_bench_result *r, const char *preset, const rin_b
     if (good && !bench->gemm_only) {
         good = add_range(json, "train_step_s", r->train_step_min, r->train_step_median) &&
                add_range(json, "forward_s", r->forward_min, r->forward_median) &&
+               cJSON_AddNumberToObject(json, "sample_s", r->sample_seconds) &&
+               cJSON_AddNumberToObject(json, "peak_device_bytes", (double)r->peak_device_bytes) &&
                cJSON_AddNumberToObject(json, "flops_forward", r->flops_forward) &&
                cJSON_AddNumberToObject(json, "gflops_per_s", r->gflops_per_s) &&
                cJSON_AddStringToObject(json, "preset", preset) &&
@@ -50,25 +53,31 @@ static void print_lines(const rin_bench_result *r, const char *preset, const rin
                r->train_step_median, batch / r->train_step_median);
         printf("forward          %.4g s at best, %.4g s median: %.4g images/s\n", r->forward_min, r->forward_median,
                batch / r->forward_median);
+        if (r->sample_seconds > 0)
+            printf("sampling         %.4g s at best: %.4g images/s\n", r->sample_seconds, batch / r->sample_seconds);
         printf("forward          %.4g GFLOP a batch\n", r->flops_forward * 1e-9);
         printf("products         %.4g GFLOP/s in training steps\n", r->gflops_per_s);
     }
     printf("matrix products  %.4g GFLOP/s at their peak, %d threads\n", r->gemm_peak_gflops_per_s, r->threads);
     if (r->peak_rss_bytes > 0) printf("memory           %s at its peak\n", rin_cli_bytes(r->peak_rss_bytes, memory));
+    if (r->peak_device_bytes > 0)
+        printf("GPU memory       %s for the tensors of training\n", rin_cli_bytes(r->peak_device_bytes, memory));
     if (r->profile) rin_cli_print(r->profile);
 }
 
 static int run(const rin_cli_args *args) {
     enum { MOST_STEPS = 100000 };
     const char *preset = rin_cli_args_get(args, "preset"), *file = rin_cli_args_get(args, "config");
-    int64_t steps = 10;
+    int64_t steps = 10, sample_steps = 0;
     rin_config *config = NULL;
     rin_error error = {0};
     int code = rin_cli_args_whole(args, "steps", 1, MOST_STEPS, &steps);
+    if (code == RIN_EXIT_OK) code = rin_cli_args_whole(args, "sample-steps", 1, MOST_STEPS, &sample_steps);
     if (code == RIN_EXIT_OK) code = rin_cli_config_build(args, false, &config);
     if (code != RIN_EXIT_OK) return code;
     rin_bench_options bench = {.batch = rin_cli_config_whole(config, "train.batch"),
                                .steps = (int)steps,
+                               .sample_steps = (int)sample_steps,
                                .gemm_only = rin_cli_args_has(args, "gemm"),
                                .device = rin_cli_args_get(args, "device"),
                                .profile = rin_cli_args_has(args, "profile")};

@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 
 static const rin_cli_option options[] = {
-    {"device", "NAME", NULL, "Where to compute; cpu unless given", false},
+    {"device", "NAME", NULL, "Where to compute: cpu (unless given), cuda[:i], or another row below", false},
     {"threads", "N", NULL, "Threads that compute; 0 for one a core", false},
     {"json", NULL, NULL, "Print one JSON object", false},
     {NULL, NULL, NULL, NULL, false},

@@ -11,6 +11,8 @@ static const rin_cli_option plan_options[] = {
     {"config", "FILE.ini", NULL, "Options from a file, over the preset's", false},
     {"size", "N", NULL, "Height and width of the images in pixels", false},
     {"batch", "B", "train.batch", "Images in a step", false},
+    {"device", "NAME", "train.device", "Where to train: cpu, or cuda[:i] for an NVIDIA GPU", false},
+    {"precision", "P", "train.precision", "Of products on a GPU: bf16, tf32 or fp32", false},
     {"set", "section.key=value", NULL, "Any option that rin help train lists; may be given many times", true},
     {"memory", "SIZE", NULL, "Plan for a machine with so many bytes: 8000000000, or 80G (also K, M, T)", false},
     {"print", NULL, NULL, "Also list the operations in their order", false},

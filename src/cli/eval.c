@@ -15,7 +15,7 @@ static const rin_cli_option options[] = {
     {"limit", "N", NULL, "Images at most, evenly over the classes; all unless given", false},
     {"seed", "S", NULL, "Start of the noise; 0 unless given", false},
     {"threads", "N", NULL, "Threads that compute; 0 for one a core", false},
-    {"device", "NAME", NULL, "Where to compute; cpu unless given", false},
+    {"device", "NAME", NULL, "Where to compute: cpu (unless given), or cuda[:i]; see rin help bench", false},
     {"json", NULL, NULL, "Print one JSON object", false},
     {NULL, NULL, NULL, NULL, false},
 };

@@ -24,7 +24,7 @@ static const rin_cli_option options[] = {
     {"seed", "S", NULL, "The same seed gives the same pictures; drawn and printed unless given", false},
     {"save-each", "DIR", NULL, "Also write every picture to a file of its own", false},
     {"threads", "N", NULL, "Threads that compute; 0 for one a core", false},
-    {"device", "NAME", NULL, "Where to compute; cpu unless given", false},
+    {"device", "NAME", NULL, "Where to compute: cpu (unless given), or cuda[:i]; see rin help bench", false},
     {"set", "sample.key=value", NULL, "Any option below; may be given many times", true},
     {NULL, NULL, NULL, NULL, false},
 };

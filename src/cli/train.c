@@ -17,9 +17,12 @@ static const rin_cli_option options[] = {
     {"steps", "N", "train.steps", "Optimiser steps of the whole run; with --resume it may grow", false},
     {"batch", "B", "train.batch", "Images in a step", false},
     {"seed", "S", "train.seed", "Start of all randomness", false},
+    {"device", "NAME", "train.device", "Where to compute: cpu, or cuda[:i] for an NVIDIA GPU", false},
+    {"precision", "P", "train.precision", "Of products on a GPU: bf16, tf32 or fp32", false},
     {"threads", "N", "train.threads", "Threads that compute; 0 for one a core", false},
     {"set", "section.key=value", NULL, "Any option below; may be given many times", true},
-    {"resume", NULL, NULL, "Continue the run of --out from its last checkpoint", false},
+    {"resume", NULL, NULL, "Continue the run of --out from its last checkpoint, on another device if one is given",
+     false},
     {NULL, NULL, NULL, NULL, false},
 };
 
@@ -31,14 +34,9 @@ static void print_help(void) {
     rin_cli_options_help(NULL);
 }
 
-/* Options that a run may have from its data or its length rather than from its preset. */
-static bool is_derived(const char *key) {
-    static const char *const keys[] = {"model.num_classes", "model.image_channels", "train.steps",
-                                       "train.warmup_steps"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (strcmp(key, keys[i]) == 0) return true;
-    }
-    return false;
+static bool is_among(const char *key, const char *const *keys) {
+    while (*keys && strcmp(key, *keys) != 0) keys++;
+    return *keys;
 }
 
 static int compare_option(const char *key, const rin_config *wanted, const rin_config *config) {
@@ -71,23 +69,26 @@ static int compare_steps(const rin_cli_args *args, const rin_config *wanted, con
 
 /* A resumed run keeps its options: given ones must agree with the file of the run, before anything is touched. *steps:
  * its new length, untouched where none is given. */
-static int compare_options(const rin_cli_args *args, const char *run, int64_t *steps) {
+static int compare_options(const rin_cli_args *args, const char *run, const rin_config *wanted, int64_t *steps) {
+    /* What a run may have from its data or its length rather than from its preset, and what may change. */
+    static const char *const derived[] = {"model.num_classes", "model.image_channels", "train.steps",
+                                          "train.warmup_steps", NULL};
+    static const char *const free_to_change[] = {"train.device", "train.precision", "train.threads", NULL};
     char path[PATH_MAX];
-    rin_config *wanted = NULL, *config = NULL;
+    rin_config *config = NULL;
     const rin_option *option;
     bool all = rin_cli_args_has(args, "preset");
     int length = snprintf(path, sizeof path, "%s/config.ini", run);
-    int code = rin_cli_config_build(args, false, &wanted);
+    int code = RIN_EXIT_OK;
     /* Where there is no run to resume, resuming says so. */
-    bool comparable = code == RIN_EXIT_OK && length > 0 && length < PATH_MAX &&
-                      rin_config_create(&config, NULL) == RIN_OK && rin_config_load_file(config, path, NULL) == RIN_OK;
+    bool comparable = length > 0 && length < PATH_MAX && rin_config_create(&config, NULL) == RIN_OK &&
+                      rin_config_load_file(config, path, NULL) == RIN_OK;
     for (size_t i = 0; comparable && code == RIN_EXIT_OK && (option = rin_option_get(i)); i++) {
         bool asked = rin_config_is_set(wanted, option->name) ? strcmp(option->name, "train.steps") != 0
-                                                             : all && !is_derived(option->name);
-        if (asked) code = compare_option(option->name, wanted, config);
+                                                             : all && !is_among(option->name, derived);
+        if (asked && !is_among(option->name, free_to_change)) code = compare_option(option->name, wanted, config);
     }
     if (comparable && code == RIN_EXIT_OK) code = compare_steps(args, wanted, config, steps);
-    rin_config_free(wanted);
     rin_config_free(config);
     return code;
 }
@@ -126,14 +127,20 @@ static int resume(const rin_cli_args *args, rin_cli_monitor *monitor, rin_traine
     enum { MOST_STEPS = 1000000000 };
     const char *run = rin_cli_args_get(args, "out");
     int64_t steps = 0;
+    rin_config *wanted = NULL;
     rin_error error = {0};
     int code = rin_cli_args_whole(args, "steps", 1, MOST_STEPS, &steps);
-    if (code == RIN_EXIT_OK) code = compare_options(args, run, &steps);
+    if (code == RIN_EXIT_OK) code = rin_cli_config_build(args, false, &wanted);
+    if (code == RIN_EXIT_OK) code = compare_options(args, run, wanted, &steps);
+    if (code == RIN_EXIT_OK) {
+        rin_listener listener = rin_cli_monitor_start(monitor, 1);
+        rin_status status = rin_trainer_resume(run, rin_cli_args_get(args, "data"), steps, wanted, listener, trainer,
+                                               &error);
+        rin_cli_monitor_end();
+        if (status != RIN_OK) code = rin_cli_fail(&error);
+    }
+    rin_config_free(wanted);
     if (code != RIN_EXIT_OK) return code;
-    rin_listener listener = rin_cli_monitor_start(monitor, 1);
-    rin_status status = rin_trainer_resume(run, rin_cli_args_get(args, "data"), steps, listener, trainer, &error);
-    rin_cli_monitor_end();
-    if (status != RIN_OK) return rin_cli_fail(&error);
     monitor->every = rin_cli_config_whole(rin_trainer_config(*trainer), "train.log_every");
     return RIN_EXIT_OK;
 }

@@ -24,6 +24,12 @@ rin_status rin_recompute(rin_graph *graph, int n_forward, bool all, rin_error *e
 /* Joins nodes of which one needs nothing but the result of the other, where there is a kernel for both. */
 rin_status rin_fuse(rin_graph *graph, rin_error *error) RIN_CHECKED;
 
+/*
+ * Makes streams of tokens bf16, and weights and biases where products read them. Everything else stays real: pixels,
+ * noise and the network's answer, statistics, the loss, gradients of weights.
+ */
+void rin_narrow(rin_graph *graph);
+
 /* Where every local value lives in one arena. */
 typedef struct rin_plan {
     int64_t *offsets;  /* [n_values] in elements; -1 where a value is not in the arena */

@@ -51,6 +51,7 @@ static rin_value reusable_input(const planner *p, int i) {
     if (!out || !in || p->graph->values[in].kind != RIN_VALUE_LOCAL || p->graph->values[out].kind != RIN_VALUE_LOCAL)
         return 0;
     if (p->plan->last[in] != i || p->plan->first[out] != i || (node->accumulate & 1)) return 0;
+    if (p->graph->values[in].type != p->graph->values[out].type) return 0;
     if (rin_shape_count(rin_graph_shape(p->graph, in)) != rin_shape_count(rin_graph_shape(p->graph, out))) return 0;
     for (int j = 0; j < node->n_inputs; j++) {
         if (j != alias && node->inputs[j] == in) return 0;
@@ -73,7 +74,7 @@ static rin_status make_buffers(planner *p, bool no_reuse, rin_error *error) {
                 p->buffers[p->buffer_of[v]].last = p->plan->last[v];
                 continue;
             }
-            int64_t size = rin_padded_count(rin_shape_count(&graph->values[v].shape));
+            int64_t size = rin_padded_count(rin_value_size(&graph->values[v]));
             if (size > RIN_MAX_ELEMENTS - p->plan->values_sum) {
                 return rin_error_set(error, RIN_ERR_MEMORY,
                                      "a run's values have over %lld elements in all, more than can be addressed",

@@ -48,7 +48,7 @@ static int by_offset(const void *a, const void *b) {
 }
 
 static int64_t end_of(const living *l, rin_value v) {
-    return l->plan->offsets[v] + rin_shape_count(&l->graph->values[v].shape);
+    return l->plan->offsets[v] + rin_value_size(&l->graph->values[v]);
 }
 
 static void set_end(living *l, rin_value v, int64_t end) {

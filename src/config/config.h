@@ -75,6 +75,15 @@ int64_t rin_model_cond_width(const rin_config_model *model);
 int64_t rin_model_latent_tokens(const rin_config_model *model);
 int64_t rin_model_tape_tokens(const rin_config_model *model);
 
+/* ---- devices ---- */
+
+#define RIN_DEVICE_ALLOWED "cpu, cuda, cuda:1 for the second GPU and so on, or another device that rin help bench lists"
+
+enum { RIN_DEVICE_NAME = RIN_CONFIG_TEXT + 8 };
+
+/* What the backend of train.device is called: "cuda" is made more precise by train.precision, other names are full. */
+void rin_config_device(const rin_config_train *train, char name[RIN_DEVICE_NAME]);
+
 /* ---- schedules: grammar only, evaluation is elsewhere ---- */
 
 #define RIN_SCHEDULE_ALLOWED "cosine, simple_linear, cosine@start,end,tau, sigmoid@start,end,tau, or log@start,end,t|f"

@@ -18,7 +18,12 @@ typedef enum rin_option_type {
     RIN_TYPE_WORD,
     RIN_TYPE_TEXT
 } rin_option_type;
-typedef enum rin_grammar { RIN_GRAMMAR_SCHEDULE, RIN_GRAMMAR_OPTIONAL_SCHEDULE, RIN_GRAMMAR_LR_SCHEDULE } rin_grammar;
+typedef enum rin_grammar {
+    RIN_GRAMMAR_SCHEDULE,
+    RIN_GRAMMAR_OPTIONAL_SCHEDULE,
+    RIN_GRAMMAR_LR_SCHEDULE,
+    RIN_GRAMMAR_DEVICE
+} rin_grammar;
 
 typedef struct rin_option_row {
     rin_option option;

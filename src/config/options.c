@@ -153,10 +153,17 @@ static bool parse_word(const rin_option_row *row, const char *value, void *field
     return false;
 }
 
+/* Which devices there are is known to the backends. */
+static bool is_device(const char *value) {
+    return *value && !value[strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-:")];
+}
+
 static rin_status parse_text(const rin_option_row *row, const char *value, char *field, rin_error *error) {
     if (strlen(value) >= RIN_CONFIG_TEXT) return refuse(row, value, error);
     rin_status status = RIN_OK;
-    if (row->grammar == RIN_GRAMMAR_LR_SCHEDULE) {
+    if (row->grammar == RIN_GRAMMAR_DEVICE) {
+        if (!is_device(value)) return refuse(row, value, error);
+    } else if (row->grammar == RIN_GRAMMAR_LR_SCHEDULE) {
         rin_lr_schedule unused;
         status = rin_lr_schedule_parse(value, &unused, error);
     } else if (*value || row->grammar == RIN_GRAMMAR_SCHEDULE) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* validate: combinations of options that cannot work. Each option's own range is checked when it is set. */
 #include <math.h>
+#include <string.h>
 
 #include "config/internal.h"
 
@@ -35,6 +36,16 @@ int64_t rin_model_latent_tokens(const rin_config_model *model) {
 
 int64_t rin_model_tape_tokens(const rin_config_model *model) {
     return 1 + (model->num_classes ? 1 : 0) - rin_model_latent_tokens(model);
+}
+
+void rin_config_device(const rin_config_train *train, char name[RIN_DEVICE_NAME]) {
+    static const char *const words[] = {
+        [RIN_PRECISION_BF16] = "bf16", [RIN_PRECISION_TF32] = "tf32", [RIN_PRECISION_FP32] = "fp32"};
+    static const char gpu[] = "cuda";
+    const char *rest = train->device + sizeof gpu - 1; /* ":1" or nothing */
+    bool open = strncmp(train->device, gpu, sizeof gpu - 1) == 0 && (*rest == '\0' || *rest == ':');
+    if (open) snprintf(name, RIN_DEVICE_NAME, "%s-%s%s", gpu, words[train->precision], rest);
+    else snprintf(name, RIN_DEVICE_NAME, "%s", train->device);
 }
 
 #define REFUSE(...) rin_error_set(error, RIN_ERR_CONFIG, __VA_ARGS__)

@@ -15,15 +15,25 @@ double rin_learning_rate(const rin_config_train *train, const rin_lr_schedule *s
 /* Decay of the moving average at a step: with ema_warmup at most (1 + step) / (10 + step). */
 double rin_ema_decay(const rin_config_train *train, int64_t step);
 
-/* The clipped estimate of the data: x0[i] from the network's output o[i] at x[i] and signal level g. n elements. */
-void rin_estimate(rin_pred_type pred, double b_scale, float g, const float *x, const float *output, float *x0,
-                  int64_t n);
+/*
+ * One step from signal level gamma on, for every element: with x0 the clipped estimate of the data, and e the noise
+ * that x and x0 imply, x becomes (of_x x + of_x0 x0 + of_e e) / divisor + spread z, z fresh normal noise. guidance: w
+ * of the output (1 + w) o - w o_none. Eight floats: what the op denoise reads.
+ */
+typedef struct rin_denoising {
+    float gamma, guidance, of_x, of_x0, of_e, divisor, spread, unused;
+} rin_denoising;
 
-/* One step of a sampler from signal level g to g_next, in place. noise is NULL when the sampler needs none. */
+/* The clipped estimate of the data from the network's output o at x. Not finite where o is not. */
+float rin_estimate(rin_pred_type pred, float b_scale, float gamma, float x, float o);
+/* x after the step. */
+float rin_denoise(const rin_denoising *d, float x, float x0, float z);
+
+/* A sampler: what its step from signal level g to g_next is made of, beyond gamma and guidance. */
 typedef struct rin_sampler_row {
     const char *name;
     bool needs_noise;
-    void (*step)(float g, float g_next, float *x, const float *x0, const float *noise, int64_t n);
+    void (*step)(float g, float g_next, rin_denoising *d);
 } rin_sampler_row;
 
 /* The sampler of that word. Never NULL for a word of the list. */

@@ -8,15 +8,16 @@
 
 #include "diffusion/diffusion.h"
 
-void rin_estimate(rin_pred_type pred, double b_scale, float g, const float *x, const float *output, float *x0,
-                  int64_t n) {
-    const float b = (float)b_scale, a = sqrtf(g), s = sqrtf(1 - g);
-    for (int64_t i = 0; i < n; i++) {
-        float v = output[i];
-        if (pred == RIN_PRED_EPS) v = (x[i] - s * v) / a;
-        else if (pred == RIN_PRED_V) v = a * x[i] - s * v;
-        x0[i] = fminf(fmaxf(v, -b), b);
-    }
+float rin_estimate(rin_pred_type pred, float b_scale, float gamma, float x, float o) {
+    float a = sqrtf(gamma), s = sqrtf(1 - gamma), v = o;
+    if (pred == RIN_PRED_EPS) v = (x - s * o) / a;
+    else if (pred == RIN_PRED_V) v = a * x - s * o;
+    return isfinite(o) ? fminf(fmaxf(v, -b_scale), b_scale) : NAN;
+}
+
+float rin_denoise(const rin_denoising *d, float x, float x0, float z) {
+    float e = (x - sqrtf(d->gamma) * x0) / sqrtf(1 - d->gamma);
+    return (d->of_x * x + d->of_x0 * x0 + d->of_e * e) / d->divisor + d->spread * z;
 }
 
 void rin_sampling_times(int64_t i, int64_t n, double td, double *t, double *t_next) {
@@ -24,29 +25,28 @@ void rin_sampling_times(int64_t i, int64_t n, double td, double *t, double *t_ne
     *t_next = fmax(0, 1 - ((double)i + 1 + td) / (double)n);
 }
 
-/* The noise that x and the clipped estimate imply. */
-static float noise_of(float g, float x, float x0) {
-    return (x - sqrtf(g) * x0) / sqrtf(1 - g);
+static void ddim(float g, float g_next, rin_denoising *d) {
+    (void)g;
+    d->of_x0 = sqrtf(g_next);
+    d->of_e = sqrtf(1 - g_next);
+    d->divisor = 1;
 }
 
-static void ddim(float g, float g_next, float *x, const float *x0, const float *noise, int64_t n) {
-    (void)noise;
-    for (int64_t i = 0; i < n; i++) x[i] = x0[i] * sqrtf(g_next) + noise_of(g, x[i], x0[i]) * sqrtf(1 - g_next);
-}
-
-static void ancestral(float g, float g_next, bool small, float *x, const float *x0, const float *noise, int64_t n) {
+static void ancestral(float g, float g_next, bool small, rin_denoising *d) {
     float a = fminf(expf(logf(g) - logf(g_next)), 1), variance = 1 - a;
     if (small) variance *= expf(log1pf(-g_next) - log1pf(-g));
-    float of_noise = (1 - a) / sqrtf(1 - g), spread = sqrtf(variance);
-    for (int64_t i = 0; i < n; i++) x[i] = (x[i] - of_noise * noise_of(g, x[i], x0[i])) / sqrtf(a) + spread * noise[i];
+    d->of_x = 1;
+    d->of_e = -(1 - a) / sqrtf(1 - g);
+    d->divisor = sqrtf(a);
+    d->spread = sqrtf(variance);
 }
 
-static void ddpm(float g, float g_next, float *x, const float *x0, const float *noise, int64_t n) {
-    ancestral(g, g_next, false, x, x0, noise, n);
+static void ddpm(float g, float g_next, rin_denoising *d) {
+    ancestral(g, g_next, false, d);
 }
 
-static void ddpm_small(float g, float g_next, float *x, const float *x0, const float *noise, int64_t n) {
-    ancestral(g, g_next, true, x, x0, noise, n);
+static void ddpm_small(float g, float g_next, rin_denoising *d) {
+    ancestral(g, g_next, true, d);
 }
 
 static const rin_sampler_row rows[] = {

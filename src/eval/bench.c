@@ -7,6 +7,7 @@
 
 #include "model/model.h"
 #include "op/op.h"
+#include "sample/sample.h"
 #include "train/step.h"
 #include "exec/exec.h"
 
@@ -37,6 +38,7 @@ static void time_runs(bench *b, rin_program *program, int n, double *min, double
         step.step = (uint64_t)(i + 2);
         double from = rin_clock_seconds();
         rin_program_run(program, &step, RIN_SECTION_ALL);
+        rin_backend_wait(b->backend);
         if (i >= 0) b->seconds[i] = rin_clock_seconds() - from;
     }
     qsort(b->seconds, (size_t)n, sizeof *b->seconds, ascending);
@@ -99,6 +101,17 @@ static rin_status profile(rin_program *program, const char *title, rin_text *t, 
     return RIN_OK;
 }
 
+/* The bytes of a device that a program and its weights hold. */
+static rin_status count_device_memory(bench *b, rin_program *program, rin_error *error) {
+    rin_program_bytes bytes;
+    if (!b->backend->table->wait) return RIN_OK;
+    rin_status status = rin_program_measure(rin_program_graph(program), rin_program_plan(program), b->weights, &bytes,
+                                            error);
+    b->result->peak_device_bytes = (int64_t)(rin_weights_bytes(b->weights) + bytes.arena + bytes.constants +
+                                             bytes.scratch);
+    return status;
+}
+
 static rin_status bench_train(bench *b, rin_error *error) {
     rin_step_options options = {.batch = b->options->batch, .parts = 1, .update = true};
     rin_program_options bound = {.parameters = RIN_ARENA_WEIGHTS};
@@ -122,7 +135,8 @@ static rin_status bench_train(bench *b, rin_error *error) {
         time_runs(b, program, b->options->steps, &b->result->train_step_min, &b->result->train_step_median);
         b->result->gflops_per_s = flops / b->result->train_step_min * 1e-9;
         b->result->peak_rss_bytes = peak_memory(); /* of the step, not of what is measured after it */
-        if (b->options->profile) status = profile(program, "training step", &b->profile, error);
+        status = count_device_memory(b, program, error);
+        if (status == RIN_OK && b->options->profile) status = profile(program, "training step", &b->profile, error);
     }
     rin_program_free(program);
     return status;
@@ -146,29 +160,55 @@ static rin_status bench_forward(bench *b, rin_error *error) {
     return status;
 }
 
-/* One product large enough that nothing but arithmetic counts. */
+/* Once to warm up, then twice; the better one counts. */
+static rin_status bench_sample(bench *b, rin_error *error) {
+    enum { RUNS = 3 };
+    rin_sampling_options options = {.steps = b->options->sample_steps, .sampler = RIN_SAMPLER_DDIM};
+    rin_sampling *s = NULL;
+    rin_status status = rin_schedule_parse(b->config->diffusion.infer_schedule, &options.schedule, error);
+    if (status == RIN_OK)
+        status = rin_sampling_create(b->config, b->weights, RIN_ARENA_WEIGHTS, b->options->batch, &options, &s, error);
+    float *noise = s ? rin_calloc((size_t)s->n_pixels, sizeof *noise, error) : NULL;
+    if (status == RIN_OK && !noise) status = RIN_ERR_MEMORY;
+    for (int64_t i = 0; status == RIN_OK && i < s->n_pixels; i++)
+        noise[i] = rin_random_normal((rin_random_key){0}, (uint64_t)i);
+    for (int r = 0; r < RUNS && status == RIN_OK; r++) {
+        double from = rin_clock_seconds();
+        status = rin_sampling_start(s, noise, NULL, NULL, error);
+        for (int i = 0; i < options.steps && status == RIN_OK; i++) status = rin_sampling_step(s, NULL, error);
+        rin_backend_wait(b->backend);
+        double taken = rin_clock_seconds() - from;
+        b->result->sample_seconds = r > 1 ? RIN_MIN(b->result->sample_seconds, taken) : taken;
+    }
+    rin_free(noise);
+    rin_sampling_free(s);
+    return status;
+}
+
+/* One product large enough that nothing but arithmetic counts, of the type that the backend's products have. */
 static rin_status bench_product(bench *b, rin_error *error) {
-    enum { SIDE = 2048, RUNS = 5 };
+    enum { RUNS = 5 };
+    int64_t side = b->backend->table->wait ? 8192 : 2048;
+    double seconds[2];
     rin_graph *graph = rin_graph_create(error);
     if (!graph) return RIN_ERR_MEMORY;
-    rin_value x = rin_graph_input(graph, "x", RIN_SHAPE(SIDE, SIDE)),
-              w = rin_graph_input(graph, "weight", RIN_SHAPE(SIDE, SIDE));
+    rin_value x = rin_op_rescale(graph, rin_graph_input(graph, "x", RIN_SHAPE(1, side, side)), 1, 0),
+              w = rin_graph_param(graph, "weight", RIN_SHAPE(side, side), (rin_init){RIN_INIT_UNIFORM, 1});
     rin_graph_output(graph, "y", rin_op_linear(graph, x, w, 0, 0, (rin_linear_attr){0}));
-    rin_weights *none = NULL;
+    rin_weights *weights = NULL;
     rin_program *program = NULL;
-    double median, flops = rin_graph_flops(graph);
-    rin_status status = rin_weights_create(graph, b->backend, false, &none, error);
-    if (status == RIN_OK) status = rin_program_create(graph, none, NULL, &program, error);
+    double flops = rin_graph_flops(graph);
+    rin_status status = rin_weights_create(graph, b->backend, false, &weights, error);
+    if (status == RIN_OK) status = rin_weights_init(weights, 0, error);
+    if (status == RIN_OK) status = rin_program_create(graph, weights, NULL, &program, error);
     else rin_graph_free(graph);
     if (status == RIN_OK) status = fill(program, "x", false, error);
-    if (status == RIN_OK) status = fill(program, "weight", false, error);
     if (status == RIN_OK) {
-        double seconds;
-        time_runs(b, program, RUNS, &seconds, &median);
-        b->result->gemm_peak_gflops_per_s = flops / seconds * 1e-9;
+        rin_program_profile(program, &(rin_step){0}, RUNS, seconds);
+        b->result->gemm_peak_gflops_per_s = flops / seconds[1] * 1e-9;
     }
     rin_program_free(program);
-    rin_weights_free(none);
+    rin_weights_free(weights);
     return status;
 }
 
@@ -179,17 +219,20 @@ rin_status rin_bench(const rin_config *config, const rin_bench_options *options,
     *result = (rin_bench_result){0};
     if (!config) return rin_error_null(error, __func__, "config");
     if (!options) return rin_error_null(error, __func__, "options");
-    if (options->batch < 1 || options->steps < 1 || options->steps > MOST_STEPS) {
-        return rin_error_set(error, RIN_ERR_ARG,
-                             "rin_bench: batch = %lld and steps = %d; allowed: a batch of at least 1 and 1 to %d steps",
-                             (long long)options->batch, options->steps, MOST_STEPS);
+    if (options->batch < 1 || options->steps < 1 || options->steps > MOST_STEPS || options->sample_steps < 0 ||
+        options->sample_steps > MOST_STEPS) {
+        return rin_error_set(
+            error, RIN_ERR_ARG,
+            "rin_bench: batch = %lld, steps = %d and sample_steps = %d; allowed: a batch of at least 1, "
+            "1 to %d steps, 0 to %d steps of sampling",
+            (long long)options->batch, options->steps, options->sample_steps, MOST_STEPS, MOST_STEPS);
     }
     /* The batch is that of the options, whatever the configuration says. */
     rin_config own = *config;
     own.train.batch = options->batch;
     own.train.accumulate = 1;
     bench b = {.config = &own, .options = options, .result = result};
-    rin_backend_options backend = {(int)own.train.threads};
+    rin_backend_options backend = {.threads = (int)own.train.threads};
     rin_status status = rin_config_validate(&own, error);
     if (status == RIN_OK)
         status = rin_backend_create(options->device ? options->device : "cpu", &backend, &b.backend, error);
@@ -198,6 +241,7 @@ rin_status rin_bench(const rin_config *config, const rin_bench_options *options,
         status = RIN_ERR_MEMORY;
     if (status == RIN_OK && !options->gemm_only) status = bench_train(&b, error);
     if (status == RIN_OK && !options->gemm_only) status = bench_forward(&b, error);
+    if (status == RIN_OK && !options->gemm_only && options->sample_steps) status = bench_sample(&b, error);
     if (status == RIN_OK) status = bench_product(&b, error);
     if (status == RIN_OK && options->profile) status = rin_text_take(&b.profile, &result->profile, error);
     rin_text_clear(&b.profile);

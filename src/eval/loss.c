@@ -123,7 +123,7 @@ static rin_status prepare(evaluation *e, const char *data, int64_t limit, rin_er
     if (status == RIN_OK) status = choose_items(e, limit, error);
     if (status == RIN_OK) {
         uint64_t numbers = BATCH * ((uint64_t)e->per_image + (uint64_t)e->classes + 1);
-        status = rin_memory_expect(numbers * sizeof(float), "a batch of images", error);
+        status = rin_memory_expect(numbers * sizeof(float), rin_memory_total(), "a batch of images", error);
     }
     /* Refuses what does not fit before images take memory. */
     if (status == RIN_OK) status = create_program(e, RIN_MIN((int64_t)BATCH, e->n), error);

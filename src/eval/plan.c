@@ -7,27 +7,38 @@
 typedef struct measured {
     rin_needs needs;
     double flops_forward, flops_step;
-    uint64_t memory; /* bytes there are */
+    uint64_t memory;      /* bytes there are */
+    rin_backend *backend; /* whose sizes these are */
+    bool in_place;        /* ... in place of train.device, which cannot be had here */
 } measured;
+
+static rin_status open_backend(const rin_config *config, measured *m, rin_error *error) {
+    rin_error failure = {0};
+    rin_status status = rin_needs_open(config, 1, &m->backend, &failure);
+    m->in_place = status == RIN_ERR_UNSUPPORTED || status == RIN_ERR_DEVICE;
+    if (m->in_place) return rin_backend_create("cpu", &(rin_backend_options){.threads = 1}, &m->backend, error);
+    if (status != RIN_OK && error) *error = failure;
+    return status;
+}
 
 static rin_status measure(const rin_config *config, measured *m, rin_graph **graph, rin_plan **plan, rin_error *error) {
     const rin_config_train *t = &config->train;
-    rin_step_options options = {.batch = t->batch / t->accumulate, .parts = t->accumulate, .update = true};
     rin_graph *forward;
-    rin_status status = rin_model_forward_graph(config, options.batch, &forward, error);
+    rin_status status = rin_model_forward_graph(config, t->batch / t->accumulate, &forward, error);
     if (status != RIN_OK) return status;
     status = rin_remove_dead(forward, error);
     if (status == RIN_OK) m->flops_forward = rin_graph_flops(forward);
     rin_graph_free(forward);
-    if (status == RIN_OK) status = rin_step_graph(config, &options, graph, error);
-    if (status == RIN_OK) status = rin_plan_create(*graph, false, plan, error);
-    if (status == RIN_OK) status = rin_needs_measure_graph(config, *graph, *plan, &m->needs, error);
+    if (status == RIN_OK) status = rin_needs_plan(config, m->backend, graph, plan, error);
+    if (status == RIN_OK) status = rin_needs_measure_graph(config, m->backend, *graph, *plan, &m->needs, error);
     if (status == RIN_OK) m->flops_step = rin_graph_flops(*graph) * (double)t->accumulate;
     return status;
 }
 
 static void print_lines(const rin_config *config, const measured *m, rin_text *text) {
     const double mib = 1 << 20;
+    rin_text_add(text, "device            %15s%s%s\n", m->backend->table->name, m->in_place ? ", in place of " : "",
+                 m->in_place ? config->train.device : "");
     rin_text_add(text, "parameters        %15lld\n", (long long)m->needs.parameters);
     rin_text_add(text, "forward           %15.2f GFLOP an image\n",
                  m->flops_forward * 1e-9 * (double)config->train.accumulate / (double)config->train.batch);
@@ -44,7 +55,8 @@ static void print_lines(const rin_config *config, const measured *m, rin_text *t
 
 static void print_json(const rin_config *config, const measured *m, rin_text *text) {
     uint64_t total = rin_needs_total(&m->needs);
-    rin_text_add(text, "{\"parameters\": %lld, \"batch\": %lld, ", (long long)m->needs.parameters,
+    rin_text_add(text, "{\"device\": \"%s\", ", m->backend->table->name);
+    rin_text_add(text, "\"parameters\": %lld, \"batch\": %lld, ", (long long)m->needs.parameters,
                  (long long)config->train.batch);
     rin_text_add(text, "\"flops_forward\": %.0f, \"flops_step\": %.0f, \"bytes\": {", m->flops_forward, m->flops_step);
     for (int i = 0; i < RIN_N_NEEDS; i++) {
@@ -61,11 +73,13 @@ rin_status rin_plan_describe(const rin_config *config, bool json, bool list, uin
     if (!text) return rin_error_null(error, __func__, "text");
     *text = NULL;
     if (!config) return rin_error_null(error, __func__, "config");
-    measured m = {.memory = memory ? memory : rin_memory_total()};
+    measured m = {0};
     rin_graph *graph = NULL;
     rin_plan *plan = NULL;
     rin_text t = {0};
     rin_status status = rin_config_validate(config, error);
+    if (status == RIN_OK) status = open_backend(config, &m, error);
+    if (status == RIN_OK) m.memory = memory ? memory : m.backend->memory;
     if (status == RIN_OK) status = measure(config, &m, &graph, &plan, error);
     if (status == RIN_OK) {
         if (list && !json) rin_graph_print(graph, plan, &t);
@@ -75,5 +89,7 @@ rin_status rin_plan_describe(const rin_config *config, bool json, bool list, uin
     }
     rin_plan_free(plan);
     rin_graph_free(graph);
-    return status == RIN_OK ? rin_needs_check(config, &m.needs, m.memory, error) : status;
+    if (status == RIN_OK) status = rin_needs_check(config, m.backend, &m.needs, m.memory, error);
+    rin_backend_free(m.backend);
+    return status;
 }

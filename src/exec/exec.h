@@ -33,6 +33,10 @@ typedef struct rin_weights {
     int64_t count; /* elements of an arena, padding between tensors included */
     int64_t parameters;
     void *arenas[RIN_N_ARENAS]; /* NULL where absent */
+    struct {
+        void *memory; /* the arena in bf16, NULL where absent */
+        bool fresh;   /* as the arena is now */
+    } narrow[RIN_N_ARENAS];
 } rin_weights;
 
 /* The layout of graph's parameters alone: no arena has memory. */
@@ -51,6 +55,10 @@ const rin_tensor *rin_weights_find(const rin_weights *weights, const char *name)
 rin_status rin_weights_init(rin_weights *weights, uint64_t seed, rin_error *error) RIN_CHECKED;
 void rin_weights_upload(rin_weights *weights, rin_arena arena, const rin_tensor *tensor, const float *values);
 void rin_weights_download(const rin_weights *weights, rin_arena arena, const rin_tensor *tensor, float *values);
+
+/* A bf16 copy of an arena beside it, for programs that are narrowed; made anew where the arena has changed. */
+rin_status rin_weights_add_narrow(rin_weights *weights, rin_arena arena, rin_error *error) RIN_CHECKED;
+void rin_weights_refresh_narrow(rin_weights *weights, rin_arena arena);
 
 /* ---- programs ---- */
 
@@ -87,6 +95,9 @@ rin_status rin_program_write(rin_program *program, const char *name, const float
                              rin_error *error) RIN_CHECKED;
 rin_status rin_program_read(const rin_program *program, const char *name, float *values, int64_t n,
                             rin_error *error) RIN_CHECKED;
+/* Input `to` becomes keep times itself plus 1 - keep times output `from`, where they are: as many elements each. */
+rin_status rin_program_carry(rin_program *program, const char *from, const char *to, float keep,
+                             rin_error *error) RIN_CHECKED;
 /* Does the program have a value of that name? */
 bool rin_program_has(const rin_program *program, const char *name);
 
@@ -96,6 +107,7 @@ typedef enum rin_section {
     RIN_SECTION_UPDATE     /* the norm of the gradients and the update */
 } rin_section;
 
+/* On a device it may still be running when this returns: reading waits. */
 void rin_program_run(rin_program *program, const rin_step *step, rin_section section);
 
 /* Seconds of node i, best of `repeats`, each node run by itself; seconds is [n_nodes of the graph]. */

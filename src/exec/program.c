@@ -16,6 +16,9 @@ typedef struct work {
     size_t scratch;            /* bytes */
 } work;
 
+/* Runs that differ in more than the numbers of their step: sections, and whether gradients are added to. */
+enum { N_RECORDINGS = 2 * (RIN_SECTION_UPDATE + 1) };
+
 struct rin_program {
     rin_graph *graph;
     rin_plan *plan;
@@ -25,6 +28,7 @@ struct rin_program {
     void *arena, *constants, *scratch;
     rin_arenas arenas;
     rin_step step;
+    rin_recording *recordings[N_RECORDINGS]; /* NULL before the first run of its kind */
 };
 
 static void *at(const rin_program *program, void *base, int64_t offset) {
@@ -39,6 +43,10 @@ static void *address(const rin_program *program, rin_value value) {
     switch (info->kind) {
     case RIN_VALUE_PARAM:
         tensor = rin_weights_find(weights, info->name);
+        if (tensor && info->type == RIN_TYPE_BF16) {
+            uint16_t *narrow = weights->narrow[program->options.parameters].memory;
+            return narrow ? narrow + tensor->offset : NULL;
+        }
         return tensor ? at(program, weights->arenas[program->options.parameters], tensor->offset) : NULL;
     case RIN_VALUE_GRAD:
         tensor = rin_weights_find(weights, program->graph->values[info->param].name);
@@ -58,7 +66,8 @@ static rin_arenas arenas_of(const rin_weights *weights) {
                         weights->arenas[RIN_ARENA_GRADIENTS],
                         weights->arenas[RIN_ARENA_M],
                         weights->arenas[RIN_ARENA_V],
-                        weights->arenas[RIN_ARENA_EMA]};
+                        weights->arenas[RIN_ARENA_EMA],
+                        weights->narrow[RIN_ARENA_WEIGHTS].memory};
 }
 
 static rin_status place_constants(const rin_graph *graph, work *w, rin_error *error) {
@@ -81,8 +90,12 @@ static rin_status place_constants(const rin_graph *graph, work *w, rin_error *er
 
 static rin_task task_of(const rin_graph *graph, const rin_node *node) {
     rin_task task = {.node = node, .accumulate = node->accumulate};
-    for (int i = 0; i < node->n_inputs; i++) task.in_shape[i] = *rin_graph_shape(graph, node->inputs[i]);
+    for (int i = 0; i < node->n_inputs; i++) {
+        task.in_shape[i] = *rin_graph_shape(graph, node->inputs[i]);
+        task.in_type[i] = graph->values[node->inputs[i]].type;
+    }
     for (int i = 0; i < node->n_outputs; i++) {
+        task.out_type[i] = graph->values[node->outputs[i]].type;
         task.out_shape[i] = *rin_graph_shape(graph, node->outputs[i]);
         if (graph->values[node->outputs[i]].kind == RIN_VALUE_GRAD) task.gradient_outputs |= 1u << i;
     }
@@ -146,7 +159,8 @@ static rin_status allocate(rin_program *program, rin_error *error) {
     char what[160];
     snprintf(what, sizeof what, "a run with weights of %.1f MiB, values of %.1f MiB and constants of %.1f MiB",
              (double)held * 0x1p-20, (double)bytes.arena * 0x1p-20, (double)bytes.constants * 0x1p-20);
-    rin_status status = rin_memory_expect(held + bytes.arena + bytes.constants + bytes.scratch, what, error);
+    rin_status status = rin_memory_expect(held + bytes.arena + bytes.constants + bytes.scratch, backend->memory, what,
+                                          error);
     int64_t scratch = (int64_t)(w->scratch / backend->table->element_size + 1);
     if (status == RIN_OK) status = rin_backend_alloc(backend, program->plan->arena, &program->arena, error);
     if (status == RIN_OK) status = rin_backend_alloc(backend, w->constants, &program->constants, error);
@@ -176,7 +190,7 @@ static rin_status bind_all(rin_program *program, rin_error *error) {
     rin_status status = RIN_OK;
     for (int i = 0; i < w->n_once && status == RIN_OK; i++) status = bind_task(program, &w->once[i], error);
     for (int i = 0; i < w->n_tasks && status == RIN_OK; i++) status = bind_task(program, &w->tasks[i], error);
-    if (status == RIN_OK) rin_backend_run(program->weights->backend, w->once, w->n_once);
+    if (status == RIN_OK) rin_backend_run(program->weights->backend, w->once, w->n_once, NULL);
     return status;
 }
 
@@ -191,8 +205,12 @@ rin_status rin_program_create(rin_graph *graph, rin_weights *weights, const rin_
     program->graph = graph;
     program->weights = weights;
     if (options) program->options = *options;
-    program->arenas = arenas_of(weights);
     rin_status status = rin_graph_status(graph, error);
+    if (status == RIN_OK && weights->backend->table->narrows) {
+        rin_narrow(graph);
+        status = rin_weights_add_narrow(weights, program->options.parameters, error);
+    }
+    program->arenas = arenas_of(weights);
     if (status == RIN_OK) status = rin_plan_create(graph, program->options.no_reuse, &program->plan, error);
     if (status == RIN_OK)
         status = list_work(graph, weights->backend, &program->arenas, &program->step, &program->work, error);
@@ -206,6 +224,7 @@ rin_status rin_program_create(rin_graph *graph, rin_weights *weights, const rin_
 void rin_program_free(rin_program *program) {
     if (!program) return;
     rin_backend *backend = program->weights->backend;
+    for (int i = 0; i < N_RECORDINGS; i++) rin_backend_forget(backend, program->recordings[i]);
     rin_backend_release(backend, program->arena);
     rin_backend_release(backend, program->constants);
     rin_backend_release(backend, program->scratch);
@@ -243,19 +262,36 @@ static rin_status find(const rin_program *program, const char *name, int64_t n, 
 rin_status rin_program_write(rin_program *program, const char *name, const float *values, int64_t n, rin_error *error) {
     rin_value value;
     rin_status status = find(program, name, n, &value, error);
-    if (status == RIN_OK) rin_backend_upload(program->weights->backend, address(program, value), values, n);
+    if (status == RIN_OK)
+        rin_backend_upload(program->weights->backend, address(program, value), program->graph->values[value].type,
+                           values, n);
     return status;
 }
 
 rin_status rin_program_read(const rin_program *program, const char *name, float *values, int64_t n, rin_error *error) {
     rin_value value;
     rin_status status = find(program, name, n, &value, error);
-    if (status == RIN_OK) rin_backend_download(program->weights->backend, values, address(program, value), n);
-    return status;
+    if (status != RIN_OK) return status;
+    rin_backend *backend = program->weights->backend;
+    rin_backend_download(backend, values, address(program, value), program->graph->values[value].type, n);
+    return rin_backend_failure(backend, error);
+}
+
+rin_status rin_program_carry(rin_program *program, const char *from, const char *to, float keep, rin_error *error) {
+    const rin_value_info *values = program->graph->values;
+    rin_value input = rin_graph_find(program->graph, to), output;
+    if (!input) return rin_error_set(error, RIN_ERR_ARG, "the program has no tensor '%s'", to);
+    int64_t n = rin_shape_count(&values[input].shape);
+    rin_status status = find(program, from, n, &output, error);
+    if (status != RIN_OK) return status;
+    rin_backend_blend(program->weights->backend, address(program, input), values[input].type, address(program, output),
+                      values[output].type, keep, n);
+    return RIN_OK;
 }
 
 static void start(rin_program *program, const rin_step *step) {
     program->step = *step;
+    rin_weights_refresh_narrow(program->weights, program->options.parameters);
     for (int i = 0; i < program->work.n_tasks; i++) {
         rin_task *task = &program->work.tasks[i];
         task->accumulate = task->node->accumulate | (step->part ? task->gradient_outputs : 0);
@@ -267,11 +303,11 @@ static void poison(rin_program *program) {
     const float nan = NAN;
     for (int v = 1; v < program->graph->n_values; v++) {
         if (program->graph->values[v].kind != RIN_VALUE_LOCAL || program->plan->offsets[v] < 0) continue;
-        int64_t n = rin_shape_count(&program->graph->values[v].shape);
+        int64_t n = rin_value_size(&program->graph->values[v]);
         size_t size = program->weights->backend->table->element_size;
         for (int64_t i = 0; i < n; i++) {
             rin_backend_upload(program->weights->backend, (char *)address(program, (rin_value)v) + (size_t)i * size,
-                               &nan, 1);
+                               RIN_TYPE_REAL, &nan, 1);
         }
     }
 }
@@ -279,9 +315,23 @@ static void poison(rin_program *program) {
 void rin_program_run(rin_program *program, const rin_step *step, rin_section section) {
     start(program, step);
     if (program->options.poison && section != RIN_SECTION_UPDATE) poison(program);
-    int from = section == RIN_SECTION_UPDATE ? program->work.update_at : 0;
-    int to = section == RIN_SECTION_GRADIENTS ? program->work.update_at : program->work.n_tasks;
-    rin_backend_run(program->weights->backend, program->work.tasks + from, to - from);
+    const work *w = &program->work;
+    int from = section == RIN_SECTION_UPDATE ? w->update_at : 0;
+    int to = section == RIN_SECTION_GRADIENTS ? w->update_at : w->n_tasks;
+    rin_backend_run(program->weights->backend, w->tasks + from, to - from,
+                    &program->recordings[2 * (int)section + (step->part > 0)]);
+    /* The update makes the narrow copy of the weights itself. */
+    if (to > w->update_at) program->weights->narrow[RIN_ARENA_EMA].fresh = false;
+}
+
+/* A device runs each node a few times in a row, or waiting for it would count more than the work. */
+static double time_task(rin_backend *backend, const rin_task *task) {
+    int n = backend->table->wait ? 10 : 1;
+    rin_backend_wait(backend);
+    double from = rin_clock_seconds();
+    for (int i = 0; i < n; i++) rin_backend_run(backend, task, 1, NULL);
+    rin_backend_wait(backend);
+    return (rin_clock_seconds() - from) / n;
 }
 
 void rin_program_profile(rin_program *program, const rin_step *step, int repeats, double *seconds) {
@@ -289,9 +339,7 @@ void rin_program_profile(rin_program *program, const rin_step *step, int repeats
     for (int r = 0; r < repeats; r++) {
         for (int i = 0; i < program->work.n_tasks; i++) {
             int node = (int)(program->work.tasks[i].node - program->graph->nodes);
-            double from = rin_clock_seconds();
-            rin_backend_run(program->weights->backend, &program->work.tasks[i], 1);
-            double taken = rin_clock_seconds() - from;
+            double taken = time_task(program->weights->backend, &program->work.tasks[i]);
             seconds[node] = r ? RIN_MIN(seconds[node], taken) : taken;
         }
     }

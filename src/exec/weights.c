@@ -55,7 +55,10 @@ static uint64_t bytes_of_arena(const rin_weights *weights) {
 
 uint64_t rin_weights_bytes(const rin_weights *weights) {
     uint64_t sum = 0;
-    for (int i = 0; i < RIN_N_ARENAS; i++) sum += weights->arenas[i] ? bytes_of_arena(weights) : 0;
+    for (int i = 0; i < RIN_N_ARENAS; i++) {
+        sum += weights->arenas[i] ? bytes_of_arena(weights) : 0;
+        sum += weights->narrow[i].memory ? (uint64_t)weights->count * sizeof(uint16_t) : 0;
+    }
     return sum;
 }
 
@@ -68,7 +71,7 @@ rin_status rin_weights_create(const rin_graph *graph, rin_backend *backend, bool
     int n = training ? RIN_N_ARENAS : RIN_ARENA_M;
     char what[96];
     snprintf(what, sizeof what, "weights of %lld parameters, %d numbers for each", (long long)weights->parameters, n);
-    status = rin_memory_expect((uint64_t)n * bytes_of_arena(weights), what, error);
+    status = rin_memory_expect((uint64_t)n * bytes_of_arena(weights), backend->memory, what, error);
     for (int i = 0; status == RIN_OK && i < n; i++) {
         status = rin_backend_alloc(backend, weights->count, &weights->arenas[i], error);
     }
@@ -79,7 +82,10 @@ rin_status rin_weights_create(const rin_graph *graph, rin_backend *backend, bool
 
 void rin_weights_free(rin_weights *weights) {
     if (!weights) return;
-    for (int i = 0; i < RIN_N_ARENAS; i++) rin_backend_release(weights->backend, weights->arenas[i]);
+    for (int i = 0; i < RIN_N_ARENAS; i++) {
+        rin_backend_release(weights->backend, weights->arenas[i]);
+        rin_backend_release(weights->backend, weights->narrow[i].memory);
+    }
     for (int i = 0; i < weights->n_tensors; i++) rin_free(weights->tensors[i].name);
     rin_free(weights->tensors);
     rin_free(weights->by_name);
@@ -103,11 +109,23 @@ static void *place(const rin_weights *weights, rin_arena arena, const rin_tensor
 }
 
 void rin_weights_upload(rin_weights *weights, rin_arena arena, const rin_tensor *tensor, const float *values) {
-    rin_backend_upload(weights->backend, place(weights, arena, tensor), values, tensor->count);
+    rin_backend_upload(weights->backend, place(weights, arena, tensor), RIN_TYPE_REAL, values, tensor->count);
+    weights->narrow[arena].fresh = false;
 }
 
 void rin_weights_download(const rin_weights *weights, rin_arena arena, const rin_tensor *tensor, float *values) {
-    rin_backend_download(weights->backend, values, place(weights, arena, tensor), tensor->count);
+    rin_backend_download(weights->backend, values, place(weights, arena, tensor), RIN_TYPE_REAL, tensor->count);
+}
+
+rin_status rin_weights_add_narrow(rin_weights *weights, rin_arena arena, rin_error *error) {
+    if (weights->narrow[arena].memory) return RIN_OK;
+    return rin_backend_alloc(weights->backend, (weights->count + 1) / 2, &weights->narrow[arena].memory, error);
+}
+
+void rin_weights_refresh_narrow(rin_weights *weights, rin_arena arena) {
+    if (!weights->narrow[arena].memory || weights->narrow[arena].fresh) return;
+    rin_backend_narrow(weights->backend, weights->narrow[arena].memory, weights->arenas[arena], weights->count);
+    weights->narrow[arena].fresh = true;
 }
 
 /* Each tensor has a key of its own, made from its name, so that adding a tensor does not change the others. */

@@ -53,8 +53,13 @@ typedef struct rin_init {
     double scale; /* the constant; the limit; the standard deviation (cut at two of them) */
 } rin_init;
 
+/* What an element is stored as. Graphs are built of reals; rin_narrow (compile/compile.h) may make some of them bf16.
+ */
+typedef enum rin_type { RIN_TYPE_REAL, RIN_TYPE_BF16 } rin_type;
+
 typedef struct rin_value_info {
     rin_value_kind kind;
+    rin_type type;
     rin_shape shape;
     char *name;         /* scoped name of a parameter, name of an input or output; NULL otherwise */
     rin_init init;      /* parameters */
@@ -62,6 +67,12 @@ typedef struct rin_value_info {
     rin_value gradient; /* parameters: their gradient, 0 before it is made */
     bool is_output;     /* kept until the end of the run, read by the caller under its name */
 } rin_value_info;
+
+/* Reals whose memory a value fits in. */
+static inline int64_t rin_value_size(const rin_value_info *info) {
+    int64_t count = rin_shape_count(&info->shape);
+    return info->type == RIN_TYPE_BF16 ? (count + 1) / 2 : count;
+}
 
 /* ---- nodes ---- */
 

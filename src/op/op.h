@@ -68,6 +68,11 @@ typedef struct rin_drop_attr {
     float rate;
 } rin_drop_attr;
 
+typedef struct rin_denoise_attr {
+    int pred; /* RIN_PRED_... */
+    double b_scale;
+} rin_denoise_attr;
+
 typedef struct rin_loss_attr {
     int pred, loss; /* RIN_PRED_..., RIN_LOSS_... */
     double b_scale;
@@ -186,14 +191,21 @@ rin_value rin_op_standardise(rin_graph *graph, rin_value x);
 /* Hidden rows of examples that are not kept become zero; no gradient passes. hidden (B, ...), u (B) or 0. */
 rin_value rin_op_mask_hidden(rin_graph *graph, rin_value hidden, rin_value u, rin_mask_attr attr);
 
+/* A step of sampling: x and the network's output (B, ...), numbers (8) as in rin_denoising of diffusion/diffusion.h,
+ * the output without labels and fresh noise, each like x or 0. Returns x after the step; output 1 is the estimate of
+ * the data.
+ */
+rin_value rin_op_denoise(rin_graph *graph, rin_value x, rin_value output, rin_value numbers, rin_value unlabelled,
+                         rin_value noise, rin_denoise_attr attr);
+
 /* Mean squared error of section 4. output, x_t, target (B, ...): target is the noise for loss eps, x0 for loss x;
  * gamma (B). Returns (1). */
 rin_value rin_op_loss(rin_graph *graph, rin_value output, rin_value x_t, rin_value target, rin_value gamma,
                       rin_loss_attr attr);
 
-/* Global 2-norm of all parameter gradients -> (1); then the optimiser's step and the EMA, skipped when it is not
- * finite. The step may use the gradients' memory up. */
+/* Global 2-norm of all parameter gradients -> (1); then the optimiser's step and the EMA, skipped when it or the loss
+ * (or 0) is not finite. The step may use the gradients' memory up. */
 rin_value rin_op_grad_norm(rin_graph *graph);
-void rin_op_update(rin_graph *graph, rin_value grad_norm, rin_update_attr attr);
+void rin_op_update(rin_graph *graph, rin_value grad_norm, rin_value loss, rin_update_attr attr);
 
 #endif

@@ -6,6 +6,6 @@ rin_value rin_op_grad_norm(rin_graph *graph) {
     return rin_op_add(graph, RIN_OP_grad_norm, NULL, 0, NULL, 0);
 }
 
-void rin_op_update(rin_graph *graph, rin_value grad_norm, rin_update_attr attr) {
-    (void)rin_op_add(graph, RIN_OP_update, &grad_norm, 1, &attr, sizeof attr);
+void rin_op_update(rin_graph *graph, rin_value grad_norm, rin_value loss, rin_update_attr attr) {
+    (void)rin_op_add(graph, RIN_OP_update, (rin_value[]){grad_norm, loss}, 2, &attr, sizeof attr);
 }

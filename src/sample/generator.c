@@ -117,9 +117,10 @@ static rin_status start_batch(rin_generator *g, rin_error *error) {
     return rin_sampling_start(g->sampling, g->noise, n_classes ? g->labels : NULL, NULL, error);
 }
 
-static void finish_batch(rin_generator *g) {
+static rin_status finish_batch(rin_generator *g, rin_error *error) {
     float *values = g->noise;
-    rin_sampling_pixels(g->sampling, values);
+    rin_status status = rin_sampling_pixels(g->sampling, values, error);
+    if (status != RIN_OK) return status;
     int64_t n = RIN_MIN(g->sampling->batch, g->count - g->first) * g->per_picture;
     for (int64_t i = 0; i < n; i++) {
         float v = fminf(fmaxf(values[i], 0), 1);
@@ -127,6 +128,7 @@ static void finish_batch(rin_generator *g) {
     }
     g->first += g->sampling->batch;
     g->sampling->step = 0;
+    return RIN_OK;
 }
 
 static int64_t total_evaluations(const rin_generator *g) {
@@ -156,7 +158,8 @@ rin_status rin_generator_step(rin_generator *g, rin_progress *progress, rin_erro
     if (status == RIN_OK) status = rin_sampling_step(g->sampling, g->noise, error);
     if (status != RIN_OK) return status;
     g->evaluations += g->options.guidance != 0 ? 2 : 1;
-    if (g->sampling->step == g->options.steps) finish_batch(g);
+    if (g->sampling->step == g->options.steps) status = finish_batch(g, error);
+    if (status != RIN_OK) return status;
     if (progress) fill_progress(g, progress);
     return RIN_OK;
 }

@@ -35,7 +35,7 @@ rin_status rin_model_create_weights(const rin_config *config, const rin_safetens
 }
 
 static rin_status load(rin_model *model, const char *path, const char *device, int threads, rin_error *error) {
-    rin_backend_options options = {threads};
+    rin_backend_options options = {.threads = threads};
     rin_safetensors *file = NULL;
     char *name = NULL;
     rin_status status = find_file(path, &name, error);

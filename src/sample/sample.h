@@ -36,10 +36,8 @@ typedef struct rin_sampling {
     rin_program *program;
     int64_t batch, step;
     int64_t n_pixels, n_latent, n_tape, n_labels; /* elements of the whole batch */
-    float *x, *x0;                                /* [n_pixels] state, and the estimate of the last step, in -b..b */
-    float *output, *other;                        /* [n_pixels] of the network, and of its unlabelled forward */
-    float *labels, *no_labels, *gammas;
-    float *latent, *tape, *fresh; /* hiddens carried, and those of the last forward */
+    float *labels, *gammas;
+    float *zeros; /* what carried hiddens, which stay in the program's memory, start from, and no labels */
 } rin_sampling;
 
 rin_status rin_sampling_create(const rin_config *config, rin_weights *weights, rin_arena parameters, int64_t batch,
@@ -51,7 +49,7 @@ rin_status rin_sampling_start(rin_sampling *sampling, const float *noise, const 
                               rin_error *error) RIN_CHECKED;
 /* One step; noise (B, F, H, W, Ch) is read by samplers that need it. */
 rin_status rin_sampling_step(rin_sampling *sampling, const float *noise, rin_error *error) RIN_CHECKED;
-/* The last estimate as pixel values, not clipped to 0..1. */
-void rin_sampling_pixels(const rin_sampling *sampling, float *pixels);
+/* The last estimate as pixel values, not clipped to 0..1. Errors: NUMERIC when the network's output was not finite. */
+rin_status rin_sampling_pixels(const rin_sampling *sampling, float *pixels, rin_error *error) RIN_CHECKED;
 
 #endif

@@ -28,7 +28,8 @@ static rin_status load_part(rin_trainer *trainer, rin_error *error) {
     return rin_program_write(trainer->program, "labels", trainer->one_hot, n * classes, error);
 }
 
-/* Gradients of all parts, then the update, unless a loss is not finite; the update itself skips a norm that is not. */
+/* Gradients of all parts, then the update, unless a loss is not finite; the update itself skips a norm that is not. A
+ * step of one part is one run, which a device does without waiting for the host: its update sees to the loss, too. */
 static rin_status compute_step(rin_trainer *trainer, rin_error *error) {
     const rin_config_train *t = &trainer->config.train;
     int64_t parts = t->accumulate, n = t->batch / parts;
@@ -48,7 +49,7 @@ static rin_status compute_step(rin_trainer *trainer, rin_error *error) {
         status = load_part(trainer, error);
         if (status != RIN_OK) return status;
         if (!isfinite(trainer->parts_loss)) continue;
-        rin_program_run(trainer->program, &step, RIN_SECTION_GRADIENTS);
+        rin_program_run(trainer->program, &step, parts > 1 ? RIN_SECTION_GRADIENTS : RIN_SECTION_ALL);
         status = rin_program_read(trainer->program, "loss", &loss, 1, error);
         if (status != RIN_OK) return status;
         trainer->parts_loss += (double)loss / (double)parts;
@@ -57,7 +58,7 @@ static rin_status compute_step(rin_trainer *trainer, rin_error *error) {
     trainer->parts_done = 0;
     trainer->parts_loss = 0;
     if (isfinite(sum)) {
-        rin_program_run(trainer->program, &step, RIN_SECTION_UPDATE);
+        if (parts > 1) rin_program_run(trainer->program, &step, RIN_SECTION_UPDATE);
         status = rin_program_read(trainer->program, "grad_norm", &norm, 1, error);
     }
     trainer->loss = isnan(sum) ? (double)NAN : sum; /* without the sign that some sums give it */

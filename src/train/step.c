@@ -96,7 +96,7 @@ rin_status rin_step_graph(const rin_config *config, const rin_step_options *opti
     if (status == RIN_OK && options->update) {
         const rin_config_train *t = &config->train;
         rin_value norm = rin_graph_output(graph, "grad_norm", rin_op_grad_norm(graph));
-        rin_op_update(graph, norm,
+        rin_op_update(graph, norm, loss,
                       (rin_update_attr){t->optimizer, t->beta1, t->beta2, t->eps, t->weight_decay, t->grad_clip});
         status = rin_graph_status(graph, error);
     }

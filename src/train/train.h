@@ -30,7 +30,7 @@ struct rin_trainer {
     rin_backend *backend;
     rin_weights *weights;
     rin_program *program;
-    uint64_t needed; /* bytes of these and of batches, as estimated */
+    uint64_t needed; /* bytes of these and of batches in the memory of the machine, as estimated */
     rin_lr_schedule lr_schedule;
     float *one_hot; /* [part batch * classes] */
     size_t *items;  /* [n_items] of the step's parts that were loaded, for messages */

@@ -81,19 +81,22 @@ static rin_status open_data(rin_trainer *trainer, rin_error *error) {
     return rin_dataset_open(trainer->data, &options, rin_trainer_log(trainer), &trainer->dataset, error);
 }
 
+static rin_status open_device(rin_trainer *trainer, rin_error *error) {
+    return rin_needs_open(&trainer->config, (int)trainer->config.train.threads, &trainer->backend, error);
+}
+
 static rin_status build_program(rin_trainer *trainer, rin_error *error) {
-    const rin_config_train *t = &trainer->config.train;
+    const rin_config *config = &trainer->config;
+    const rin_config_train *t = &config->train;
     rin_step_options options = {.batch = t->batch / t->accumulate, .parts = t->accumulate, .update = true};
     rin_program_options bound = {.parameters = RIN_ARENA_WEIGHTS};
-    rin_backend_options backend = {(int)t->threads};
     rin_graph *graph = NULL;
     rin_needs needs = {0};
     rin_status status = rin_lr_schedule_parse(t->lr_schedule, &trainer->lr_schedule, error);
-    if (status == RIN_OK) status = rin_needs_measure(&trainer->config, &needs, error);
-    if (status == RIN_OK) status = rin_needs_check(&trainer->config, &needs, rin_memory_total(), error);
-    trainer->needed = rin_needs_total(&needs);
-    if (status == RIN_OK) status = rin_backend_create("cpu", &backend, &trainer->backend, error);
-    if (status == RIN_OK) status = rin_step_graph(&trainer->config, &options, &graph, error);
+    if (status == RIN_OK) status = rin_needs_measure(config, trainer->backend, &needs, error);
+    if (status == RIN_OK) status = rin_needs_check(config, trainer->backend, &needs, trainer->backend->memory, error);
+    trainer->needed = rin_needs_of_host(&needs);
+    if (status == RIN_OK) status = rin_step_graph(config, &options, &graph, error);
     if (status != RIN_OK) return status;
     status = rin_weights_create(graph, trainer->backend, true, &trainer->weights, error);
     if (status == RIN_OK) return rin_program_create(graph, trainer->weights, &bound, &trainer->program, error);
@@ -181,6 +184,7 @@ rin_status rin_trainer_create(const rin_config *config, const char *data, const 
     if (status == RIN_OK) status = rin_path_absolute(data, &trainer->data, error);
     if (status == RIN_OK) status = rin_config_validate(&trainer->config, error);
     if (status == RIN_OK) status = rin_run_refuse_used(run, error);
+    if (status == RIN_OK) status = open_device(trainer, error);
     if (status == RIN_OK) status = open_data(trainer, error);
     if (status == RIN_OK) status = follow_data(trainer, error);
     if (status == RIN_OK) status = rin_config_validate(&trainer->config, error);
@@ -205,6 +209,34 @@ static rin_status set_steps(rin_trainer *trainer, int64_t steps, rin_error *erro
                              (long long)(t->warmup_steps + t->tail_steps));
     snprintf(text, sizeof text, "%lld", (long long)steps);
     return rin_config_set(&trainer->config, "train.steps", text, error);
+}
+
+/* What of changes is set and may change, as the run computes the same but for rounding; *changed: whether that is so.
+ */
+static rin_status change_device(rin_trainer *trainer, const rin_config *changes, bool *changed, rin_error *error) {
+    static const char *const keys[] = {"train.device", "train.precision", "train.threads"};
+    rin_status status = RIN_OK;
+    for (size_t i = 0; i < RIN_COUNT(keys) && status == RIN_OK; i++) {
+        char *to = NULL, *from = NULL;
+        if (!rin_config_is_set(changes, keys[i])) continue;
+        status = rin_config_get(changes, keys[i], &to, error);
+        if (status == RIN_OK) status = rin_config_get(&trainer->config, keys[i], &from, error);
+        if (status == RIN_OK && strcmp(to, from) != 0) {
+            *changed = true;
+            status = rin_config_set(&trainer->config, keys[i], to, error);
+        }
+        rin_string_free(to);
+        rin_string_free(from);
+    }
+    return status;
+}
+
+/* Another machine may lack what the run was computed on. */
+static rin_status open_same_device(rin_trainer *trainer, rin_error *error) {
+    rin_status status = open_device(trainer, error);
+    if (status != RIN_ERR_UNSUPPORTED && status != RIN_ERR_DEVICE) return status;
+    return rin_error_prefix(error, status,
+                            "the run's device (to go on with another, say --device, such as --device cpu)");
 }
 
 /* Weights and state of the last checkpoint, or of the beginning when there is none. */
@@ -248,8 +280,8 @@ static rin_status move_data(rin_trainer *trainer, const char *data, bool *moved,
     return RIN_OK;
 }
 
-rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, rin_listener listener,
-                              rin_trainer **out, rin_error *error) {
+rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, const rin_config *changes,
+                              rin_listener listener, rin_trainer **out, rin_error *error) {
     if (out) *out = NULL;
     if (!run) return rin_error_null(error, __func__, "run");
     if (!out) return rin_error_null(error, __func__, "out");
@@ -257,7 +289,7 @@ rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, 
         return rin_error_set(error, RIN_ERR_ARG, "%s: steps = %lld; allowed are 0 (as planned) and more", __func__,
                              (long long)steps);
     rin_trainer *trainer;
-    bool moved = false, longer = false;
+    bool moved = false, changed = false;
     rin_status status = new_trainer(run, listener, &trainer, error);
     if (!trainer) return status;
     rin_config *defaults = NULL;
@@ -268,11 +300,13 @@ rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, 
     if (status == RIN_OK) status = rin_run_settle(trainer, error);
     if (status == RIN_OK && data) status = move_data(trainer, data, &moved, error);
     if (status == RIN_OK && steps) {
-        longer = trainer->config.train.steps != steps;
+        changed = trainer->config.train.steps != steps;
         status = set_steps(trainer, steps, error);
     }
+    if (status == RIN_OK && changes) status = change_device(trainer, changes, &changed, error);
     if (status == RIN_OK) status = rin_config_validate(&trainer->config, error);
     if (status == RIN_OK) status = rin_run_lock_folder(trainer, error);
+    if (status == RIN_OK) status = open_same_device(trainer, error);
     if (status == RIN_OK) status = build_program(trainer, error);
     if (status == RIN_OK) status = load_state(trainer, error);
     if (status == RIN_OK && !rin_trainer_is_done(trainer)) {
@@ -282,7 +316,7 @@ rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, 
         if (status == RIN_OK) warn_of_little_room(trainer, rin_state_room(trainer));
         /* From now on these are the run's: it goes on with them after the next stop, too. */
         if (status == RIN_OK && moved) status = rin_run_write_data(trainer, error);
-        if (status == RIN_OK && longer) status = rin_run_write_config(trainer, error);
+        if (status == RIN_OK && changed) status = rin_run_write_config(trainer, error);
     }
     return finish_opening(trainer, out, status);
 }

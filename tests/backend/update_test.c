@@ -2,6 +2,7 @@
 /* The norm of the gradients and the optimisers: reference numbers, every backend against the reference in double. */
 #include "support/json.h"
 #include "support/lab.h"
+#include "support/tiny.h"
 
 #include "checkpoint/safetensors.h"
 #include "exec/exec.h"
@@ -23,13 +24,13 @@ typedef struct named_shape {
 static rig create(const char *backend, int threads, const named_shape *tensors, size_t n, const rin_update_attr *attr) {
     rig r = {0};
     rin_error error = {0};
-    rin_backend_options options = {threads};
+    rin_backend_options options = {.threads = threads};
     rin_graph *graph = rin_graph_create(&error);
     assert_non_null(graph);
     for (size_t i = 0; i < n; i++) {
         (void)rin_graph_param(graph, tensors[i].name, tensors[i].shape, (rin_init){RIN_INIT_UNIFORM, 1});
     }
-    rin_op_update(graph, rin_graph_output(graph, "grad_norm", rin_op_grad_norm(graph)), *attr);
+    rin_op_update(graph, rin_graph_output(graph, "grad_norm", rin_op_grad_norm(graph)), 0, *attr);
     assert_ok(rin_backend_create(backend, &options, &r.backend, &error), &error);
     assert_ok(rin_weights_create(graph, r.backend, true, &r.weights, &error), &error);
     assert_ok(rin_program_create(graph, r.weights, NULL, &r.program, &error), &error);
@@ -40,12 +41,6 @@ static void destroy(rig *r) {
     rin_program_free(r->program);
     rin_weights_free(r->weights);
     rin_backend_free(r->backend);
-}
-
-static double element(const rig *r, rin_arena arena, int64_t i) {
-    const void *memory = r->weights->arenas[arena];
-    return r->backend->table->element_size == sizeof(float) ? (double)((const float *)memory)[i]
-                                                            : ((const double *)memory)[i];
 }
 
 /* ---- reference numbers ---- */
@@ -71,13 +66,13 @@ static void compare(const rig *r, const rin_safetensors *file, const char *prefi
     for (int i = 0; i < r->weights->n_tensors; i++) {
         const rin_tensor *tensor = &r->weights->tensors[i];
         char name[160];
-        double expected[64], got[64];
+        double expected[64], *got = tiny_tensor(r->weights, RIN_ARENA_WEIGHTS, tensor);
         snprintf(name, sizeof name, "%s/%s", prefix, tensor->name);
         const rin_stored_tensor *stored = rin_safetensors_find(file, name);
         assert_non_null(stored);
         assert_ok(rin_safetensors_read_double(file, stored, expected, (size_t)tensor->count, &error), &error);
-        for (int64_t k = 0; k < tensor->count; k++) got[k] = element(r, RIN_ARENA_WEIGHTS, tensor->offset + k);
         assert_close(name, got, expected, tensor->count, 1e-6 * largest(expected, tensor->count));
+        test_free(got);
     }
 }
 
@@ -175,12 +170,8 @@ static void compare_rigs(const char *backend, const rig *a, const rig *b, double
         if (arena == RIN_ARENA_GRADIENTS) continue;
         for (int i = 0; i < a->weights->n_tensors; i++) {
             const rin_tensor *tensor = &a->weights->tensors[i];
-            double *got = test_malloc((size_t)tensor->count * sizeof *got),
-                   *want = test_malloc((size_t)tensor->count * sizeof *want);
-            for (int64_t k = 0; k < tensor->count; k++) {
-                got[k] = element(a, (rin_arena)arena, tensor->offset + k);
-                want[k] = element(b, (rin_arena)arena, tensor->offset + k);
-            }
+            double *got = tiny_tensor(a->weights, (rin_arena)arena, tensor),
+                   *want = tiny_tensor(b->weights, (rin_arena)arena, tensor);
             snprintf(what, sizeof what, "%s: arena %d of %s", backend, arena, tensor->name);
             assert_close(what, got, want, tensor->count, tolerance * fmax(1, largest(want, tensor->count)));
             test_free(got);

@@ -170,13 +170,14 @@ static void test_refusal_has_both_numbers(void **state) {
     rin_error error = {0};
     char number[32];
     uint64_t all = rin_memory_total();
-    assert_ok(rin_memory_expect(all, "the weights", &error), &error);
-    assert_refused(rin_memory_expect(all + 1, "the weights", &error), RIN_ERR_MEMORY, &error, "the weights: ");
+    assert_ok(rin_memory_expect(all, all, "the weights", &error), &error);
+    assert_refused(rin_memory_expect(all + 1, all, "the weights", &error), RIN_ERR_MEMORY, &error, "the weights: ");
     snprintf(number, sizeof number, "of %llu (", (unsigned long long)all);
     assert_non_null(strstr(error.text, number));
     snprintf(number, sizeof number, " %llu bytes", (unsigned long long)all + 1);
     assert_non_null(strstr(error.text, number));
-    assert_refused(rin_memory_expect(UINT64_MAX, "", &error), RIN_ERR_MEMORY, &error, "18446744073709551615 bytes");
+    assert_refused(rin_memory_expect(UINT64_MAX, all, "", &error), RIN_ERR_MEMORY, &error,
+                   "18446744073709551615 bytes");
 }
 
 int main(void) {

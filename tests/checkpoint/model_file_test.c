@@ -210,7 +210,7 @@ static void test_every_arena_is_finite(void **state) {
     rin_backend *backend;
     rin_weights *weights;
     rin_graph *graph;
-    assert_ok(rin_backend_create("ref", &(rin_backend_options){1}, &backend, &error), &error);
+    assert_ok(rin_backend_create("ref", &(rin_backend_options){.threads = 1}, &backend, &error), &error);
     assert_ok(rin_model_forward_graph(f.config, 1, &graph, &error), &error);
     assert_ok(rin_weights_create(graph, backend, true, &weights, &error), &error);
     for (size_t i = 0; i < 2 * RIN_COUNT(parts); i++) {

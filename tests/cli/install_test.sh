@@ -37,7 +37,7 @@ flags="-Wall -Wextra -Werror"
 {
     expect 0 "" "$cc" -std=c11 $flags main.c -o shared $(pkg-config --cflags --libs rin)
     expect 0 "" "$cc" -std=c11 $flags main.c -o static $(pkg-config --cflags rin) "$libdir/librin.a" \
-        $(pkg-config --static --libs-only-l rin | sed 's/-lrin //')
+        $(pkg-config --static --libs rin | sed 's/-lrin //')
     expect 0 "" "$cc" -std=c11 $flags readme.c -o readme $(pkg-config --cflags --libs rin)
     if command -v c++ >/dev/null 2>&1; then
         expect 0 "" c++ $flags main.cpp -o cpp $(pkg-config --cflags --libs rin)

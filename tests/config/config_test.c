@@ -64,6 +64,14 @@ static void test_values_parse_and_format(void **state) {
         {"sample.schedule", "cosine@0.2,1,1", "cosine@0.2,1,1"},
         {"train.lr_schedule", "cosine@0.8", "cosine@0.8"},
         {"train.lr_schedule", "cosine@1.5", NULL},
+        {"train.device", "cuda:1", "cuda:1"},
+        {"train.device", "", NULL},
+        {"train.device", "CUDA", NULL},
+        {"train.device", "cuda 1", NULL},
+        {"train.device", "cuda/1", NULL},
+        {"train.device", "cuda:11111111111111111111111111111111111111111111111111111111111", NULL},
+        {"train.precision", "tf32", "tf32"},
+        {"train.precision", "fp16", NULL},
     };
     rin_config *config = new_config();
     for (size_t i = 0; i < RIN_COUNT(cases); i++) {
@@ -221,6 +229,11 @@ static void test_ini_long_lines_and_files(void **state) {
     rin_config_free(config);
 }
 
+static const char *off_default(const char *key) {
+    if (!strcmp(key, "device")) return "cuda-fp32:7";
+    return !strcmp(key, "lr_schedule") ? "exp@0.5" : "log@1,2,f";
+}
+
 /* Every option is moved off its default, formatted, and read back. */
 static void test_format_round_trip(void **state) {
     (void)state;
@@ -235,7 +248,7 @@ static void test_format_round_trip(void **state) {
                             : !strcmp(option->type, "int")  ? "1"
                                                             : NULL;
         if (!strcmp(option->type, "word")) value = strrchr(option->allowed, ' ') + 1;
-        if (!strcmp(option->type, "text")) value = !strcmp(option->key, "lr_schedule") ? "exp@0.5" : "log@1,2,f";
+        if (!strcmp(option->type, "text")) value = off_default(option->key);
         if (value) assert_int_equal(rin_config_set(config, option->name, value, &error), RIN_OK);
     }
     char *ini = NULL, *again = NULL;
@@ -360,6 +373,36 @@ static void test_schedules(void **state) {
     assert_true(lr.kind == RIN_LR_SCHEDULE_EXP && lr.rate == 0.5);
 }
 
+/* The word for GPUs alone is made more precise. */
+static void test_devices(void **state) {
+    (void)state;
+    static const char *const cases[][3] = {
+        {"cpu", "bf16", "cpu"},
+        {"cpu", "tf32", "cpu"},
+        {"cpu-avx2", "fp32", "cpu-avx2"},
+        {"cuda", "bf16", "cuda-bf16"},
+        {"cuda", "fp32", "cuda-fp32"},
+        {"cuda:0", "tf32", "cuda-tf32:0"},
+        {"cuda:12", "bf16", "cuda-bf16:12"},
+        {"cuda-fp32:1", "bf16", "cuda-fp32:1"},
+        {"cudas", "fp32", "cudas"},
+        {"c", "fp32", "c"},
+        {"cuda:1111111111111111111111111111111111111111111111111111111111", "fp32",
+         "cuda-fp32:1111111111111111111111111111111111111111111111111111111111"},
+    };
+    rin_config *config = new_config();
+    char name[RIN_DEVICE_NAME];
+    rin_config_device(&config->train, name);
+    assert_string_equal(name, "cpu");
+    for (size_t i = 0; i < RIN_COUNT(cases); i++) {
+        assert_int_equal(rin_config_set(config, "train.device", cases[i][0], NULL), RIN_OK);
+        assert_int_equal(rin_config_set(config, "train.precision", cases[i][1], NULL), RIN_OK);
+        rin_config_device(&config->train, name);
+        assert_string_equal(name, cases[i][2]);
+    }
+    rin_config_free(config);
+}
+
 /* RIN_WRITE_DOCS=1 writes the file this test compares with. */
 static void test_reference_is_up_to_date(void **state) {
     (void)state;
@@ -386,6 +429,7 @@ int main(void) {
         cmocka_unit_test(test_format_round_trip),
         cmocka_unit_test(test_json_texts),
         cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_devices),
         cmocka_unit_test(test_reference_is_up_to_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

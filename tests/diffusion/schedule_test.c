@@ -108,34 +108,30 @@ static void test_estimates(void **state) {
     const float x0 = 0.5f, eps = -0.25f, x = 0.6f * x0 + 0.8f * eps;
     const float v = 0.6f * eps - 0.8f * x0, outputs[] = {[RIN_PRED_EPS] = eps, [RIN_PRED_X] = x0, [RIN_PRED_V] = v};
     for (int p = 0; p < 3; p++) {
-        float got;
-        rin_estimate((rin_pred_type)p, 1, 0.36f, &x, &outputs[p], &got, 1);
-        assert_float_equal(got, x0, 1e-6);
-        rin_estimate((rin_pred_type)p, 0.25, 0.36f, &x, &outputs[p], &got, 1);
-        assert_float_equal(got, 0.25, 0);
+        assert_float_equal(rin_estimate((rin_pred_type)p, 1, 0.36f, x, outputs[p]), x0, 1e-6);
+        assert_float_equal(rin_estimate((rin_pred_type)p, 0.25f, 0.36f, x, outputs[p]), 0.25, 0);
+        assert_true(isnan(rin_estimate((rin_pred_type)p, 1, 0.36f, x, INFINITY)));
     }
+}
+
+static float step_of(rin_sampler sampler, float g, float next, float x, float x0, float z) {
+    rin_denoising d = {.gamma = g};
+    rin_sampler_find(sampler)->step(g, next, &d);
+    return rin_denoise(&d, x, x0, z);
 }
 
 static void test_samplers(void **state) {
     (void)state;
-    const float g = 0.36f, next = 0.64f, x0 = 0.5f, eps = -0.25f, noise = 2, x = 0.6f * x0 + 0.8f * eps;
-    float got = x;
-    const rin_sampler_row *row = rin_sampler_find(RIN_SAMPLER_DDIM);
-    assert_string_equal(row->name, "ddim");
-    assert_false(row->needs_noise);
-    row->step(g, next, &got, &x0, NULL, 1);
-    assert_float_equal(got, 0.8 * 0.5 - 0.6 * 0.25, 1e-6);
+    const float g = 0.36f, next = 0.64f, x0 = 0.5f, eps = -0.25f, x = 0.6f * x0 + 0.8f * eps;
     const double a = 0.36 / 0.64, mean = ((double)x - (1 - a) / 0.8 * -0.25) / sqrt(a);
-    row = rin_sampler_find(RIN_SAMPLER_DDPM);
-    assert_true(row->needs_noise);
-    got = x;
-    row->step(g, next, &got, &x0, &noise, 1);
-    assert_float_equal(got, mean + 2 * sqrt(1 - a), 1e-6);
-    row = rin_sampler_find(RIN_SAMPLER_DDPM_SMALL);
-    assert_true(row->needs_noise);
-    got = x;
-    row->step(g, next, &got, &x0, &noise, 1);
-    assert_float_equal(got, mean + 2 * sqrt((1 - a) * 0.36 / 0.64), 1e-6);
+    assert_string_equal(rin_sampler_find(RIN_SAMPLER_DDIM)->name, "ddim");
+    assert_false(rin_sampler_find(RIN_SAMPLER_DDIM)->needs_noise);
+    assert_true(rin_sampler_find(RIN_SAMPLER_DDPM)->needs_noise);
+    assert_true(rin_sampler_find(RIN_SAMPLER_DDPM_SMALL)->needs_noise);
+    assert_float_equal(step_of(RIN_SAMPLER_DDIM, g, next, x, x0, 0), 0.8 * 0.5 - 0.6 * 0.25, 1e-6);
+    assert_float_equal(step_of(RIN_SAMPLER_DDPM, g, next, x, x0, 2), mean + 2 * sqrt(1 - a), 1e-6);
+    assert_float_equal(step_of(RIN_SAMPLER_DDPM_SMALL, g, next, x, x0, 2), mean + 2 * sqrt((1 - a) * 0.36 / 0.64),
+                       1e-6);
 }
 
 int main(void) {

@@ -11,7 +11,7 @@ static const int64_t many = (int64_t)1 << 44;
 static rin_backend *open_backend(const char *name) {
     rin_error error = {0};
     rin_backend *backend;
-    rin_backend_options options = {1};
+    rin_backend_options options = {.threads = 1};
     assert_ok(rin_backend_create(name, &options, &backend, &error), &error);
     return backend;
 }

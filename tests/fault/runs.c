@@ -74,7 +74,7 @@ rin_status fault_run_train(fault_lab *l, rin_error *error) {
 
 rin_status fault_run_resume(fault_lab *l, rin_error *error) {
     rin_trainer *trainer = (rin_trainer *)l;
-    rin_status status = rin_trainer_resume(l->lab.run, NULL, 0, run_lab_listener(&l->lab), &trainer, error);
+    rin_status status = rin_trainer_resume(l->lab.run, NULL, 0, NULL, run_lab_listener(&l->lab), &trainer, error);
     return run_to_the_end(status, trainer, error);
 }
 

@@ -108,7 +108,7 @@ static void make_folders(void) {
         FUZZ_CHECK(rin_config_set(config, tiny[i][0], tiny[i][1], &error) == RIN_OK);
     FUZZ_CHECK(rin_config_validate(config, &error) == RIN_OK);
     FUZZ_CHECK(rin_model_forward_graph(config, 1, &graph, &error) == RIN_OK);
-    FUZZ_CHECK(rin_backend_create("cpu", &(rin_backend_options){1}, &backend, &error) == RIN_OK);
+    FUZZ_CHECK(rin_backend_create("cpu", &(rin_backend_options){.threads = 1}, &backend, &error) == RIN_OK);
     FUZZ_CHECK(rin_weights_create(graph, backend, false, &weights, &error) == RIN_OK);
     FUZZ_CHECK(rin_weights_init(weights, 1, &error) == RIN_OK);
     rin_description description = {.config = *config};

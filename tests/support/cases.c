@@ -53,7 +53,7 @@ static rin_shape tokens(const op_case *c) {
 }
 
 /* What the op of the case reads. */
-static void make_inputs(bench *b, rin_value in[4]) {
+static void make_inputs(bench *b, rin_value in[5]) {
     const op_case *c = b->c;
     const int64_t *n = c->n;
     switch (c->op) {
@@ -101,6 +101,13 @@ static void make_inputs(bench *b, rin_value in[4]) {
         in[1] = fixed(b, "noise", stream(c));
         in[2] = fixed(b, "gamma", RIN_SHAPE(n[0]));
         break;
+    case RIN_OP_denoise:
+        in[0] = fixed(b, "x", stream(c));
+        in[1] = fixed(b, "output", stream(c));
+        in[2] = fixed(b, "numbers", RIN_SHAPE(8));
+        in[3] = n[3] ? fixed(b, "unlabelled", stream(c)) : 0;
+        in[4] = n[3] ? fixed(b, "noise", stream(c)) : 0;
+        break;
     case RIN_OP_loss:
         in[0] = tensor(b, stream(c));
         in[1] = fixed(b, "x", stream(c));
@@ -111,7 +118,7 @@ static void make_inputs(bench *b, rin_value in[4]) {
     }
 }
 
-static rin_value apply(const bench *b, const rin_value in[4]) {
+static rin_value apply(const bench *b, const rin_value in[5]) {
     const op_case *c = b->c;
     rin_graph *g = b->graph;
     const rin_rows_attr *rows = &c->attr.rows;
@@ -136,6 +143,7 @@ static rin_value apply(const bench *b, const rin_value in[4]) {
     case RIN_OP_add_noise: return rin_op_add_noise(g, in[0], in[1], in[2]);
     case RIN_OP_standardise: return rin_op_standardise(g, in[0]);
     case RIN_OP_mask_hidden: return rin_op_mask_hidden(g, in[0], in[1], c->attr.mask);
+    case RIN_OP_denoise: return rin_op_denoise(g, in[0], in[1], in[2], in[3], in[4], c->attr.denoise);
     case RIN_OP_loss: return rin_op_loss(g, in[0], in[1], in[2], in[3], c->attr.loss);
     default: fail_msg("no case builds %s", rin_op(c->op)->name);
     }
@@ -155,7 +163,7 @@ rin_graph *op_case_graph(const op_case *c, bool gradient) {
     rin_graph *graph = rin_graph_create(&error);
     assert_non_null(graph);
     bench b = {graph, c, gradient, 0};
-    rin_value in[4] = {0};
+    rin_value in[5] = {0};
     make_inputs(&b, in);
     rin_value y = apply(&b, in);
     if (c->twice) y = rin_op_sum(graph, y, apply(&b, in));

@@ -24,6 +24,7 @@ typedef struct op_case {
         rin_rescale_attr rescale;
         rin_mask_attr mask;
         rin_drop_attr drop;
+        rin_denoise_attr denoise;
         rin_loss_attr loss;
     } attr;
     bool no_bias, residual; /* linear */
@@ -33,7 +34,8 @@ typedef struct op_case {
 /*
  * n of each op:  linear B N in out; attention B M N I; layer_norm B N D; add B N D; add_table B N D R; concat B D n1 n2
  * n3 n4; slice B N D; patch B; unpatch B extra (time steps); loss B N D; zeros, random B N D; sin_cos D; time_encode B
- * D; drop_labels B classes; gamma B; rescale, add_noise, standardise B N D; mask_hidden B N D and 1 for u given.
+ * D; drop_labels B classes; gamma B; rescale, add_noise, standardise B N D; mask_hidden B N D and 1 for u given;
+ * denoise B N D and 1 for guidance and noise.
  * add_table with R < 0: without x, |R| rows.
  */
 

@@ -28,6 +28,8 @@ static void store(const lab *l, void *memory, int64_t i, double number) {
 }
 
 bool lab_available(const char *backend) {
+    const char *only = getenv("RIN_LAB_ONLY");
+    if (only && !strstr(backend, only)) return false;
     for (int i = 0; rin_backend_row(i); i++) {
         if (strcmp(rin_backend_row(i)->name, backend) == 0) return rin_backend_row(i)->available();
     }
@@ -48,6 +50,11 @@ static void set_guards(lab *l, rin_value value) {
     for (int64_t i = 0; i < BEHIND; i++) store(l, l->blocks[value], BEFORE + n + i, NAN);
 }
 
+/* Graphs may be narrowed: that is for backends that want them so. */
+static rin_type type_of(const lab *l, rin_value value) {
+    return l->backend->table->narrows ? l->graph->values[value].type : RIN_TYPE_REAL;
+}
+
 static void bind(lab *l, int i) {
     const rin_node *node = &l->graph->nodes[i];
     rin_task *task = &l->tasks[i];
@@ -55,16 +62,69 @@ static void bind(lab *l, int i) {
     for (int j = 0; j < node->n_inputs; j++) {
         task->in[j] = lab_memory(l, node->inputs[j]);
         task->in_shape[j] = *rin_graph_shape(l->graph, node->inputs[j]);
+        task->in_type[j] = type_of(l, node->inputs[j]);
     }
     for (int j = 0; j < node->n_outputs; j++) {
         task->out[j] = lab_memory(l, node->outputs[j]);
         task->out_shape[j] = *rin_graph_shape(l->graph, node->outputs[j]);
+        task->out_type[j] = type_of(l, node->outputs[j]);
     }
+}
+
+/* ---- devices: every block has a copy there, and tasks are run with its addresses ---- */
+
+static bool is_device(const lab *l) {
+    return l->backend->table->wait;
+}
+
+static void *device_alloc(lab *l, size_t bytes) {
+    void *memory;
+    rin_error error = {0};
+    assert_ok(rin_backend_alloc(l->backend, (int64_t)(bytes / size_of(l) + 1), &memory, &error), &error);
+    return memory;
+}
+
+static int64_t block_count(const lab *l, rin_value v) {
+    return lab_count(l, v) + BEFORE + BEHIND;
+}
+
+/* The device's address of one in a block. */
+static void *on_device(const lab *l, const void *pointer) {
+    for (int v = 1; pointer && v < l->graph->n_values; v++) {
+        const char *from = l->blocks[v], *at = pointer;
+        if (at < from || at >= from + (size_t)block_count(l, (rin_value)v) * size_of(l)) continue;
+        size_t size = type_of(l, (rin_value)v) == RIN_TYPE_BF16 ? sizeof(uint16_t) : size_of(l);
+        return (char *)l->device_blocks[v] + (size_t)(at - from) / size_of(l) * size;
+    }
+    return NULL;
+}
+
+static void run_on_device(lab *l, int from, int to) {
+    rin_error error = {0};
+    rin_task *tasks = test_calloc((size_t)(to - from) + 1, sizeof *tasks);
+    for (int v = 1; v < l->graph->n_values; v++) {
+        rin_backend_upload(l->backend, l->device_blocks[v], type_of(l, (rin_value)v), l->blocks[v],
+                           block_count(l, (rin_value)v));
+    }
+    for (int i = from; i < to; i++) {
+        rin_task *task = &tasks[i - from];
+        *task = l->tasks[i];
+        task->scratch = l->device_scratch;
+        for (int j = 0; j < task->node->n_inputs; j++) task->in[j] = on_device(l, task->in[j]);
+        for (int j = 0; j < task->node->n_outputs; j++) task->out[j] = on_device(l, task->out[j]);
+    }
+    rin_backend_run(l->backend, tasks, to - from, NULL);
+    for (int v = 1; v < l->graph->n_values; v++) {
+        rin_backend_download(l->backend, l->blocks[v], l->device_blocks[v], type_of(l, (rin_value)v),
+                             block_count(l, (rin_value)v));
+    }
+    assert_ok(rin_backend_failure(l->backend, &error), &error);
+    test_free(tasks);
 }
 
 lab *lab_create(const rin_graph *graph, const char *backend, int threads) {
     rin_error error = {0};
-    rin_backend_options options = {threads};
+    rin_backend_options options = {.threads = threads};
     size_t scratch, n = (size_t)graph->n_values;
     assert_ok(rin_graph_status(graph, &error), &error);
     lab *l = test_calloc(1, sizeof *l);
@@ -86,15 +146,24 @@ lab *lab_create(const rin_graph *graph, const char *backend, int threads) {
     assert_int_equal(posix_memalign(&l->scratch, RIN_ALIGNMENT, scratch + 1), 0);
     memset(l->scratch, 0xFF, scratch); /* NaN: scratch is not cleared between nodes */
     for (int i = 0; i < graph->n_nodes; i++) l->tasks[i].scratch = l->scratch;
+    if (!is_device(l)) return l;
+    l->device_blocks = test_calloc(n, sizeof *l->device_blocks);
+    for (size_t v = 1; v < n; v++)
+        l->device_blocks[v] = device_alloc(l, (size_t)block_count(l, (rin_value)v) * size_of(l));
+    l->device_scratch = device_alloc(l, scratch);
     return l;
 }
 
 void lab_free(lab *l) {
     if (!l) return;
     for (int v = 1; v < l->graph->n_values; v++) free(l->blocks[v]);
+    for (int v = 1; l->device_blocks && v < l->graph->n_values; v++)
+        rin_backend_release(l->backend, l->device_blocks[v]);
+    rin_backend_release(l->backend, l->device_scratch);
     free(l->scratch);
     rin_backend_free(l->backend);
     test_free(l->blocks);
+    test_free(l->device_blocks);
     test_free(l->tasks);
     test_free(l);
 }
@@ -120,10 +189,20 @@ void lab_write(lab *l, rin_value value, const double *numbers) {
 
 static bool is_level(const char *name) {
     return name && (strcmp(name, "gamma") == 0 || strcmp(name, "t") == 0 || strcmp(name, "u") == 0 ||
-                    strcmp(name, "self_cond_uniform") == 0);
+                    strcmp(name, "numbers") == 0 || strcmp(name, "self_cond_uniform") == 0);
+}
+
+static float to_bf16(float number) {
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+    memcpy(&number, &bits, sizeof bits);
+    return number;
 }
 
 void lab_fill(lab *l, uint64_t seed) {
+    bool narrowed = false;
+    for (int v = 1; v < l->graph->n_values; v++) narrowed = narrowed || l->graph->values[v].type == RIN_TYPE_BF16;
     for (int v = 1; v < l->graph->n_values; v++) {
         const rin_value_info *info = &l->graph->values[v];
         rin_random_key key = {seed, 0, (uint32_t)v};
@@ -135,7 +214,7 @@ void lab_fill(lab *l, uint64_t seed) {
                 number = (double)(float)(0.05 + 0.9 * (double)rin_random_uniform(key, (uint64_t)i));
             if (labels)
                 number = (int64_t)(rin_random_u32(key, (uint64_t)(i / classes)) % (uint32_t)classes) == i % classes;
-            lab_set(l, (rin_value)v, i, number);
+            lab_set(l, (rin_value)v, i, narrowed ? (double)to_bf16((float)number) : number);
         }
     }
 }
@@ -164,7 +243,8 @@ static void check_guards(const lab *l) {
 }
 
 void lab_run(lab *l, int from, int to) {
-    rin_backend_run(l->backend, l->tasks + from, to - from);
+    if (is_device(l)) run_on_device(l, from, to);
+    else rin_backend_run(l->backend, l->tasks + from, to - from, NULL);
     check_guards(l);
 }
 

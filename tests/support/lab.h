@@ -18,14 +18,16 @@ typedef struct lab {
     rin_step step;
     void **blocks; /* [n_values] with guards */
     void *scratch;
-    const char *name; /* of the backend */
+    void **device_blocks, *device_scratch; /* the same in a device's memory; NULL for hosts */
+    const char *name;                      /* of the backend */
     int threads;
 } lab;
 
 /* All that are compared with the references, for the lists of tests. */
-#define LAB_FAST_BACKENDS "cpu-plain", "cpu-avx2", "cpu-avx512"
+#define LAB_FAST_BACKENDS "cpu-plain", "cpu-avx2", "cpu-avx512", "cuda-fp32"
 
-/* Is there such a backend, and can this machine run it? */
+/* Is there such a backend, and can this machine run it? Where the environment has RIN_LAB_ONLY, only backends with that
+ * in their names are there. */
 bool lab_available(const char *backend);
 
 /* Binds all nodes of graph, which must be without error. Step: seed 7, step 3, gradient scale 1. */
@@ -41,8 +43,9 @@ double *lab_read(const lab *l, rin_value value);
 void lab_write(lab *l, rin_value value, const double *numbers);
 
 /*
- * Numbers for all values that depend on seed alone, exact in float: inputs called gamma, t or u are uniform in
- * (0.05, 0.95), inputs called labels one-hot rows, everything else normal. Or NaN for all that nodes write.
+ * Numbers for all values that depend on seed alone, exact in float: inputs called gamma, t, u or numbers are uniform in
+ * (0.05, 0.95), inputs called labels one-hot rows, everything else normal; exact in bf16 where the graph is narrowed,
+ * for any backend. Or NaN for all that nodes write.
  */
 void lab_fill(lab *l, uint64_t seed);
 void lab_poison(lab *l);

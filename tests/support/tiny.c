@@ -66,7 +66,7 @@ tiny_step tiny_step_create(const rin_config *config, const char *backend, int th
     tiny_step s = {0};
     rin_error error = {0};
     rin_graph *graph;
-    rin_backend_options host = {threads};
+    rin_backend_options host = {.threads = threads};
     assert_ok(rin_backend_create(backend, &host, &s.backend, &error), &error);
     assert_ok(rin_step_graph(config, options, &graph, &error), &error);
     assert_ok(rin_weights_create(graph, s.backend, true, &s.weights, &error), &error);
@@ -112,10 +112,17 @@ float tiny_step_read(const tiny_step *s, const char *name) {
     return value;
 }
 
-double tiny_step_element(const tiny_step *s, rin_arena arena, int64_t i) {
-    const void *memory = s->weights->arenas[arena];
-    return s->backend->table->element_size == sizeof(float) ? (double)((const float *)memory)[i]
-                                                            : ((const double *)memory)[i];
+double *tiny_tensor(const rin_weights *weights, rin_arena arena, const rin_tensor *tensor) {
+    double *values = test_calloc((size_t)tensor->count, sizeof *values);
+    if (weights->backend->table->element_size == sizeof(double)) {
+        memcpy(values, (const double *)weights->arenas[arena] + tensor->offset, (size_t)tensor->count * sizeof *values);
+        return values;
+    }
+    float *floats = test_calloc((size_t)tensor->count, sizeof *floats);
+    rin_weights_download(weights, arena, tensor, floats);
+    for (int64_t i = 0; i < tensor->count; i++) values[i] = (double)floats[i];
+    test_free(floats);
+    return values;
 }
 
 void tiny_step_assert_same(const tiny_step *a, const tiny_step *b, const char *what) {
@@ -125,12 +132,13 @@ void tiny_step_assert_same(const tiny_step *a, const tiny_step *b, const char *w
     for (int arena = 0; arena < RIN_N_ARENAS; arena++) {
         for (int i = 0; i < a->weights->n_tensors; i++) {
             const rin_tensor *t = &a->weights->tensors[i];
-            for (int64_t k = t->offset; k < t->offset + t->count; k++) {
-                double x = tiny_step_element(a, (rin_arena)arena, k), y = tiny_step_element(b, (rin_arena)arena, k);
-                if (!(x == y))
-                    fail_msg("%s: arena %d, %s[%lld]: %.17g and %.17g", what, arena, t->name,
-                             (long long)(k - t->offset), x, y);
+            double *x = tiny_tensor(a->weights, (rin_arena)arena, t), *y = tiny_tensor(b->weights, (rin_arena)arena, t);
+            for (int64_t k = 0; k < t->count; k++) {
+                if (!(x[k] == y[k]))
+                    fail_msg("%s: arena %d, %s[%lld]: %.17g and %.17g", what, arena, t->name, (long long)k, x[k], y[k]);
             }
+            test_free(x);
+            test_free(y);
         }
     }
 }

@@ -39,6 +39,7 @@ float tiny_step_read(const tiny_step *s, const char *name);
 
 /* The same loss, weights, moments, averages and gradients, to the bit. */
 void tiny_step_assert_same(const tiny_step *a, const tiny_step *b, const char *what);
-double tiny_step_element(const tiny_step *s, rin_arena arena, int64_t i);
+/* A tensor's numbers in an arena, wherever that is, freed by test_free. */
+double *tiny_tensor(const rin_weights *weights, rin_arena arena, const rin_tensor *tensor);
 
 #endif

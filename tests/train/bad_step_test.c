@@ -25,12 +25,14 @@ static void end(bench *b) {
 
 static float *download(const rin_trainer *trainer, rin_arena arena) {
     float *values = test_malloc((size_t)trainer->weights->count * sizeof *values);
-    rin_backend_download(trainer->backend, values, trainer->weights->arenas[arena], trainer->weights->count);
+    rin_backend_download(trainer->backend, values, trainer->weights->arenas[arena], RIN_TYPE_REAL,
+                         trainer->weights->count);
     return values;
 }
 
 static void upload(rin_trainer *trainer, rin_arena arena, const float *values) {
-    rin_backend_upload(trainer->backend, trainer->weights->arenas[arena], values, trainer->weights->count);
+    rin_backend_upload(trainer->backend, trainer->weights->arenas[arena], RIN_TYPE_REAL, values,
+                       trainer->weights->count);
 }
 
 /* Makes the next loss infinite or not a number, by a weight so large that the sums overflow. */
@@ -99,7 +101,7 @@ static void test_the_run_stops_and_keeps_the_last_good_checkpoint(void **state) 
     test_free(now);
 
     /* From there it goes on: the weights are good. */
-    assert_ok(rin_trainer_resume(b.lab.run, NULL, 0, (rin_listener){0}, &b.trainer, &error), &error);
+    assert_ok(rin_trainer_resume(b.lab.run, NULL, 0, NULL, (rin_listener){0}, &b.trainer, &error), &error);
     assert_int_equal(rin_trainer_steps_done(b.trainer), 3);
     assert_ok(rin_trainer_step(b.trainer, NULL, &error), &error);
     end(&b);
@@ -124,7 +126,7 @@ static void test_a_stop_keeps_the_last_good_checkpoint(void **state) {
                    "not saved: 1 steps in a row were not applied, and the checkpoint "
                    "of step 2 stays");
     rin_trainer_free(b.trainer);
-    assert_ok(rin_trainer_resume(b.lab.run, NULL, 6, (rin_listener){0}, &b.trainer, &error), &error);
+    assert_ok(rin_trainer_resume(b.lab.run, NULL, 6, NULL, (rin_listener){0}, &b.trainer, &error), &error);
     assert_int_equal(rin_trainer_steps_done(b.trainer), 2);
     assert_ok(rin_trainer_run(b.trainer, &error), &error);
     run_train(&b.lab, run_lab_path(&b.lab, "whole"), "train.lr_schedule=none");
@@ -186,7 +188,7 @@ static void test_weights_that_are_not_finite_are_not_saved(void **state) {
     spoil(b.trainer, INFINITY);
     assert_refused(rin_trainer_save(b.trainer, &error), RIN_ERR_NUMERIC, &error, "has inf");
     rin_trainer_free(b.trainer);
-    assert_ok(rin_trainer_resume(b.lab.run, NULL, 0, (rin_listener){0}, &b.trainer, &error), &error);
+    assert_ok(rin_trainer_resume(b.lab.run, NULL, 0, NULL, (rin_listener){0}, &b.trainer, &error), &error);
     assert_int_equal(rin_trainer_steps_done(b.trainer), 2);
     end(&b);
 }
@@ -231,7 +233,7 @@ static void test_a_resumed_run_remembers_bad_steps(void **state) {
         if (resumed) {
             assert_ok(rin_trainer_save(b.trainer, &error), &error);
             rin_trainer_free(b.trainer);
-            assert_ok(rin_trainer_resume(b.lab.run, NULL, 0, (rin_listener){0}, &b.trainer, &error), &error);
+            assert_ok(rin_trainer_resume(b.lab.run, NULL, 0, NULL, (rin_listener){0}, &b.trainer, &error), &error);
             assert_int_equal(b.trainer->bad_steps, 3);
             assert_int_equal(b.trainer->bad_in_row, 3);
         }

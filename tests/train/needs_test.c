@@ -6,11 +6,28 @@
 
 #include "train/needs.h"
 
+/* On train.device. */
+static rin_status measure(const rin_config *config, rin_needs *needs, rin_error *error) {
+    rin_backend *backend;
+    assert_ok(rin_needs_open(config, 1, &backend, error), error);
+    rin_status status = rin_needs_measure(config, backend, needs, error);
+    rin_backend_free(backend);
+    return status;
+}
+
+static rin_status compare(const rin_config *config, const rin_needs *needs, uint64_t memory, rin_error *error) {
+    rin_backend *backend;
+    assert_ok(rin_needs_open(config, 1, &backend, error), error);
+    rin_status status = rin_needs_check(config, backend, needs, memory, error);
+    rin_backend_free(backend);
+    return status;
+}
+
 static rin_needs needs_of(const char *options) {
     rin_error error = {0};
     rin_needs needs;
     rin_config *config = tiny_config(options);
-    assert_ok(rin_needs_measure(config, &needs, &error), &error);
+    assert_ok(measure(config, &needs, &error), &error);
     rin_config_free(config);
     return needs;
 }
@@ -23,7 +40,7 @@ static void test_needs_are_what_a_step_takes(void **state) {
         rin_config *config = tiny_config(tiny_models[m].options);
         const rin_step_options options = {.batch = config->train.batch, .parts = 1, .update = true};
         config->train.threads = 2;
-        assert_ok(rin_needs_measure(config, &needs, &error), &error);
+        assert_ok(measure(config, &needs, &error), &error);
         tiny_step s = tiny_step_create(config, "cpu", 2, &options, NULL);
         const uint64_t *b = needs.bytes;
         assert_int_equal(b[RIN_NEED_WEIGHTS] + b[RIN_NEED_GRADIENTS] + b[RIN_NEED_OPTIMISER] + b[RIN_NEED_AVERAGE],
@@ -49,6 +66,37 @@ static void test_batches_of_the_loader(void **state) {
     assert_true(needs_of("").bytes[RIN_NEED_BATCHES] >= 3 * 4 * image); /* at least one worker */
 }
 
+/* Sizes are the device's, and a device with memory of its own has no batches in it. */
+static void test_needs_are_those_of_the_device(void **state) {
+    (void)state;
+    rin_needs single = needs_of("train.threads=1"), twice = needs_of("train.threads=1 train.device=ref64"),
+              apart = single;
+    assert_int_equal(twice.bytes[RIN_NEED_WEIGHTS], 2 * single.bytes[RIN_NEED_WEIGHTS]);
+    assert_int_equal(twice.bytes[RIN_NEED_CONSTANTS], 2 * single.bytes[RIN_NEED_CONSTANTS]);
+    assert_int_equal(rin_needs_of_host(&single), rin_needs_total(&single));
+    apart.apart = true;
+    assert_int_equal(rin_needs_total(&apart), rin_needs_total(&single) - single.bytes[RIN_NEED_BATCHES]);
+    assert_int_equal(rin_needs_of_host(&apart), single.bytes[RIN_NEED_BATCHES]);
+}
+
+static void test_unknown_devices(void **state) {
+    (void)state;
+    static const char *const names[] = {"gpu", "cpu:1", "cpu-", "cuda:x", "cuda-fp8", "-"};
+    for (size_t i = 0; i < RIN_COUNT(names); i++) {
+        char option[64];
+        rin_error error = {0};
+        rin_backend *backend;
+        snprintf(option, sizeof option, "train.device=%s", names[i]);
+        rin_config *config = tiny_config(option);
+        rin_status status = rin_needs_open(config, 1, &backend, &error);
+        bool named = strstr(error.text, "train.device = ") && strstr(error.text, names[i]);
+        assert_null(backend);
+        if (!named || (status != RIN_ERR_CONFIG && status != RIN_ERR_UNSUPPORTED))
+            fail_msg("%s: %s %s", names[i], rin_status_name(status), error.text);
+        rin_config_free(config);
+    }
+}
+
 static void test_disk_holds_checkpoints(void **state) {
     (void)state;
     /* Two versions of the model; in a state weights, average and two moments. */
@@ -68,8 +116,8 @@ static void test_parts_of_a_batch_save_memory(void **state) {
 static rin_status check(const char *options, uint64_t memory, rin_error *error) {
     rin_needs needs;
     rin_config *config = tiny_config(options);
-    assert_ok(rin_needs_measure(config, &needs, error), error);
-    rin_status status = rin_needs_check(config, &needs, memory, error);
+    assert_ok(measure(config, &needs, error), error);
+    rin_status status = compare(config, &needs, memory, error);
     rin_config_free(config);
     return status;
 }
@@ -120,12 +168,12 @@ static void test_largest_parts_come_first(void **state) {
                                  [RIN_NEED_WEIGHTS] = (uint64_t)7 << 30,
                                  [RIN_NEED_BATCHES] = (uint64_t)1 << 30}};
     rin_config *config = tiny_config("");
-    assert_refused(rin_needs_check(config, &needs, 1, &error), RIN_ERR_MEMORY, &error,
+    assert_refused(compare(config, &needs, 1, &error), RIN_ERR_MEMORY, &error,
                    "scratch 9.000 GiB, weights 7.000 GiB, constants 5.000 GiB.");
     /* Sums beyond 64 bits stay at the end of the range. */
     needs.bytes[RIN_NEED_BATCHES] = UINT64_MAX - 5;
     assert_true(rin_needs_total(&needs) == UINT64_MAX);
-    assert_refused(rin_needs_check(config, &needs, 1 << 20, &error), RIN_ERR_MEMORY, &error, "18446744073709551615");
+    assert_refused(compare(config, &needs, 1 << 20, &error), RIN_ERR_MEMORY, &error, "18446744073709551615");
     rin_config_free(config);
 }
 
@@ -144,8 +192,8 @@ static void test_extremes(void **state) {
         rin_error error = {0};
         rin_needs needs;
         rin_config *config = tiny_config(extremes[i]);
-        rin_status status = rin_needs_measure(config, &needs, &error);
-        if (status == RIN_OK) status = rin_needs_check(config, &needs, (uint64_t)1 << 30, &error);
+        rin_status status = measure(config, &needs, &error);
+        if (status == RIN_OK) status = compare(config, &needs, (uint64_t)1 << 30, &error);
         if (status != RIN_ERR_MEMORY) fail_msg("%s: %s %s", extremes[i], rin_status_name(status), error.text);
         rin_config_free(config);
     }
@@ -155,6 +203,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_needs_are_what_a_step_takes),
         cmocka_unit_test(test_batches_of_the_loader),
+        cmocka_unit_test(test_needs_are_those_of_the_device),
+        cmocka_unit_test(test_unknown_devices),
         cmocka_unit_test(test_disk_holds_checkpoints),
         cmocka_unit_test(test_parts_of_a_batch_save_memory),
         cmocka_unit_test(test_advice_is_the_least_number_of_parts),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Continuing a run: with its data and no other, further than planned, in its own folder, in the middle of a step. */
+#include "support/options.h"
 #include "support/run.h"
 
 #include <stdio.h>
@@ -50,14 +51,14 @@ static void open_lab(run_lab *lab) {
 static rin_trainer *resume(run_lab *lab, const char *data, int64_t steps) {
     rin_error error = {0};
     rin_trainer *trainer = NULL;
-    assert_ok(rin_trainer_resume(lab->run, data, steps, run_lab_listener(lab), &trainer, &error), &error);
+    assert_ok(rin_trainer_resume(lab->run, data, steps, NULL, run_lab_listener(lab), &trainer, &error), &error);
     return trainer;
 }
 
 static void refused(run_lab *lab, const char *data, rin_status wanted, const char *part) {
     rin_error error = {0};
     rin_trainer *trainer = (rin_trainer *)lab;
-    rin_status status = rin_trainer_resume(lab->run, data, 9, run_lab_listener(lab), &trainer, &error);
+    rin_status status = rin_trainer_resume(lab->run, data, 9, NULL, run_lab_listener(lab), &trainer, &error);
     assert_refused(status, wanted, &error, part);
     assert_null(trainer);
 }
@@ -146,6 +147,74 @@ static void test_further_than_planned_is_kept(void **state) {
     run_assert_same(run_lab_path(&lab, "whole"), lab.run);
     run_lab_free(&lab);
 }
+
+/* ---- the device ---- */
+
+static rin_status resume_on(run_lab *lab, const char *options, int64_t steps, rin_trainer **trainer, rin_error *error) {
+    rin_config *changes;
+    assert_ok(rin_config_create(&changes, error), error);
+    options_set(changes, options);
+    rin_status status = rin_trainer_resume(lab->run, NULL, steps, changes, run_lab_listener(lab), trainer, error);
+    rin_config_free(changes);
+    return status;
+}
+
+static void assert_run_has(run_lab *lab, const char *line, bool expected) {
+    size_t n;
+    char *text = run_read(run_lab_path(lab, "run/config.ini"), &n);
+    if ((strstr(text, line) != NULL) != expected) fail_msg("'%s' in config.ini: %d", line, !expected);
+    test_free(text);
+}
+
+/* A run goes on where it is told to, and stays there; other options are not taken from changes. */
+static void test_another_device(void **state) {
+    (void)state;
+    run_lab lab;
+    rin_error error = {0};
+    rin_trainer *trainer = NULL;
+    open_lab(&lab);
+    assert_ok(resume_on(&lab, "train.device=ref train.threads=2 train.seed=9", 9, &trainer, &error), &error);
+    assert_string_equal(trainer->backend->table->name, "ref");
+    assert_int_equal(trainer->backend->threads, 2);
+    assert_int_equal(rin_trainer_steps_done(trainer), 6);
+    finish(trainer);
+    assert_run_has(&lab, "device = ref\n", true);
+    assert_run_has(&lab, "threads = 2\n", true);
+    assert_run_has(&lab, "seed = 9\n", false);
+    trainer = resume(&lab, NULL, 12);
+    assert_string_equal(trainer->backend->table->name, "ref");
+    rin_trainer_free(trainer);
+    assert_ok(resume_on(&lab, "train.device=cpu train.precision=fp32", 12, &trainer, &error), &error);
+    assert_int_equal(strncmp(trainer->backend->table->name, "cpu", 3), 0);
+    finish(trainer);
+    assert_run_has(&lab, "device = cpu\n", true);
+    assert_run_has(&lab, "precision = fp32\n", true);
+    run_lab_free(&lab);
+}
+
+/* What cannot be had leaves the run as it is, and says what to do. */
+static void test_a_device_that_is_not_there(void **state) {
+    (void)state;
+    run_lab lab;
+    rin_error error = {0};
+    rin_trainer *trainer = NULL;
+    open_lab(&lab);
+    assert_refused(resume_on(&lab, "train.device=abacus", 9, &trainer, &error), RIN_ERR_CONFIG, &error,
+                   "train.device = abacus: unknown device 'abacus'");
+    assert_null(trainer);
+    assert_run_has(&lab, "device = cpu\n", true);
+    /* The last of all GPUs that a machine may have. */
+    rin_status status = resume_on(&lab, "train.device=cuda:63", 9, &trainer, &error);
+    if (status != RIN_OK) {
+        assert_true(status == RIN_ERR_UNSUPPORTED || status == RIN_ERR_DEVICE);
+        assert_non_null(strstr(error.text, "cuda"));
+        assert_non_null(strstr(error.text, "say --device, such as --device cpu"));
+    }
+    rin_trainer_free(trainer);
+    run_lab_free(&lab);
+}
+
+/* ---- parts of a step ---- */
 
 /* Says stop as soon as there is waiting for data. */
 static bool stop_waiting(void *user, const rin_progress *progress) {
@@ -306,7 +375,7 @@ static void test_fewer_steps_than_the_warm_up(void **state) {
     rin_trainer *trainer = NULL;
     run_lab_create(&lab);
     run_train(&lab, lab.run, "train.warmup_steps=3 train.steps=6");
-    rin_status status = rin_trainer_resume(lab.run, NULL, 2, (rin_listener){0}, &trainer, &error);
+    rin_status status = rin_trainer_resume(lab.run, NULL, 2, NULL, (rin_listener){0}, &trainer, &error);
     assert_refused(status, RIN_ERR_CONFIG, &error, "allowed are 3 and more");
     run_lab_free(&lab);
 }
@@ -329,7 +398,7 @@ static void test_another_working_directory(void **state) {
     for (int i = 0; i < 3; i++) assert_ok(rin_trainer_step(trainer, NULL, &error), &error);
     rin_trainer_free(trainer);
     assert_int_equal(chdir(lab.run), 0);
-    assert_ok(rin_trainer_resume("../run", NULL, 0, run_lab_listener(&lab), &trainer, &error), &error);
+    assert_ok(rin_trainer_resume("../run", NULL, 0, NULL, run_lab_listener(&lab), &trainer, &error), &error);
     assert_int_equal(chdir(before), 0);
     finish(trainer);
     run_assert_same(run_lab_path(&lab, "whole"), lab.run);
@@ -351,7 +420,7 @@ static void test_links_are_not_followed(void **state) {
         unlink(run_lab_path(&lab, names[i]));
         assert_int_equal(symlink("../victim", run_lab_path(&lab, names[i])), 0);
         rin_trainer *trainer = NULL;
-        rin_status status = rin_trainer_resume(lab.run, NULL, 9, run_lab_listener(&lab), &trainer, &error);
+        rin_status status = rin_trainer_resume(lab.run, NULL, 9, NULL, run_lab_listener(&lab), &trainer, &error);
         assert_int_equal(status, i == 0 ? RIN_ERR_IO : RIN_OK);
         if (trainer) assert_ok(rin_trainer_step(trainer, NULL, &error), &error); /* with a warning */
         rin_trainer_free(trainer);
@@ -370,6 +439,8 @@ int main(void) {
         cmocka_unit_test(test_data_may_move),
         cmocka_unit_test(test_run_json_is_checked),
         cmocka_unit_test(test_further_than_planned_is_kept),
+        cmocka_unit_test(test_another_device),
+        cmocka_unit_test(test_a_device_that_is_not_there),
         cmocka_unit_test(test_a_step_goes_on_between_its_parts),
         cmocka_unit_test(test_nothing_is_written_into_another_run),
         cmocka_unit_test(test_a_damaged_checkpoint_is_not_kept),

@@ -26,7 +26,7 @@ static rin_trainer *create(run_lab *lab, const char *run, const char *options) {
 static rin_trainer *resume(run_lab *lab, const char *run, int64_t steps) {
     rin_error error = {0};
     rin_trainer *trainer = NULL;
-    assert_ok(rin_trainer_resume(run, NULL, steps, run_lab_listener(lab), &trainer, &error), &error);
+    assert_ok(rin_trainer_resume(run, NULL, steps, NULL, run_lab_listener(lab), &trainer, &error), &error);
     return trainer;
 }
 
@@ -60,7 +60,7 @@ static void test_a_second_trainer_is_refused(void **state) {
     rin_trainer *second = NULL;
     run_lab_create(&lab);
     rin_trainer *first = create(&lab, lab.run, "");
-    assert_refused(rin_trainer_resume(lab.run, NULL, 0, (rin_listener){0}, &second, &error), RIN_ERR_BUSY, &error,
+    assert_refused(rin_trainer_resume(lab.run, NULL, 0, NULL, (rin_listener){0}, &second, &error), RIN_ERR_BUSY, &error,
                    "in use");
     assert_null(second);
     char process[64];
@@ -82,7 +82,7 @@ static void test_the_lock_of_a_killed_process_is_taken_over(void **state) {
     assert_true(child >= 0);
     if (child == 0) {
         rin_trainer *trainer = NULL;
-        if (rin_trainer_resume(lab.run, NULL, 9, (rin_listener){0}, &trainer, NULL) == RIN_OK) raise(SIGKILL);
+        if (rin_trainer_resume(lab.run, NULL, 9, NULL, (rin_listener){0}, &trainer, NULL) == RIN_OK) raise(SIGKILL);
         _exit(1);
     }
     int how;
@@ -245,7 +245,7 @@ static void test_no_checkpoint_can_be_read(void **state) {
     run_train(&lab, lab.run, "");
     damage(run_lab_path(&lab, "run/state.safetensors"), 50);
     damage(run_lab_path(&lab, "run/state-000000004.safetensors"), 50);
-    rin_status status = rin_trainer_resume(lab.run, NULL, 9, run_lab_listener(&lab), &trainer, &error);
+    rin_status status = rin_trainer_resume(lab.run, NULL, 9, NULL, run_lab_listener(&lab), &trainer, &error);
     assert_refused(status, RIN_ERR_FORMAT, &error, "state");
     assert_null(trainer);
     run_lab_free(&lab);
@@ -365,8 +365,8 @@ static void test_a_failing_loader_ends_the_run_in_order(void **state) {
     int64_t done = rin_trainer_steps_done(trainer);
     rin_trainer_free(trainer);
     trainer = NULL;
-    assert_refused(rin_trainer_resume(lab.run, NULL, 0, (rin_listener){0}, &trainer, &error), RIN_ERR_FORMAT, &error,
-                   "had 40 when");
+    assert_refused(rin_trainer_resume(lab.run, NULL, 0, NULL, (rin_listener){0}, &trainer, &error), RIN_ERR_FORMAT,
+                   &error, "had 40 when");
     put(run_lab_path(&lab, "images/07.png"), "not a picture");
     trainer = resume(&lab, lab.run, 0);
     assert_int_equal(rin_trainer_steps_done(trainer), done);

@@ -27,20 +27,27 @@ static void trainer_create(const arguments *a) {
 
 static void trainer_resume(const arguments *a) {
     rin_trainer *trainer = ARGUMENTS_UNSET;
-    EMBED_FAILS(RIN_ERR_ARG, "rin_trainer_resume", rin_trainer_resume, a->run, NULL, 0, nobody, NULL);
-    EMBED_FAILS(RIN_ERR_ARG, "rin_trainer_resume", rin_trainer_resume, NULL, NULL, 0, nobody, &trainer);
+    EMBED_FAILS(RIN_ERR_ARG, "rin_trainer_resume", rin_trainer_resume, a->run, NULL, 0, NULL, nobody, NULL);
+    EMBED_FAILS(RIN_ERR_ARG, "rin_trainer_resume", rin_trainer_resume, NULL, NULL, 0, NULL, nobody, &trainer);
     assert_null(trainer);
-    EMBED_FAILS(RIN_ERR_ARG, "steps", rin_trainer_resume, a->run, NULL, -1, nobody, &trainer);
-    EMBED_FAILS(RIN_ERR_ARG, "steps", rin_trainer_resume, a->run, NULL, INT64_MIN, nobody, &trainer);
+    EMBED_FAILS(RIN_ERR_ARG, "steps", rin_trainer_resume, a->run, NULL, -1, NULL, nobody, &trainer);
+    EMBED_FAILS(RIN_ERR_ARG, "steps", rin_trainer_resume, a->run, NULL, INT64_MIN, NULL, nobody, &trainer);
     rin_error error = {0};
     const char *run = embed_path(a->e, "long-run");
     embed_ok(embed_train(a->e->data, run, 1, &error), &error);
     trainer = ARGUMENTS_UNSET;
-    EMBED_FAILS(RIN_OK, "steps", rin_trainer_resume, run, NULL, INT64_MAX, nobody, &trainer);
+    EMBED_FAILS(RIN_OK, "steps", rin_trainer_resume, run, NULL, INT64_MAX, NULL, nobody, &trainer);
     assert_null(trainer);
+    rin_config *changes;
+    embed_ok(rin_config_create(&changes, &error), &error);
+    embed_ok(rin_config_set(changes, "train.device", "abacus", &error), &error);
+    trainer = ARGUMENTS_UNSET;
+    EMBED_FAILS(RIN_ERR_CONFIG, "abacus", rin_trainer_resume, run, NULL, 2, changes, nobody, &trainer);
+    assert_null(trainer);
+    rin_config_free(changes);
     for (int i = 0; i < ARGUMENTS_PATHS; i++) {
         trainer = ARGUMENTS_UNSET;
-        EMBED_FAILS(RIN_OK, "", rin_trainer_resume, a->paths[i], NULL, 0, nobody, &trainer);
+        EMBED_FAILS(RIN_OK, "", rin_trainer_resume, a->paths[i], NULL, 0, NULL, nobody, &trainer);
         assert_null(trainer);
     }
 }

@@ -237,7 +237,8 @@ static void adamw_all(const rin_arenas *a, const rates *r, const rin_team *team)
 void RIN_KERNEL(update)(const rin_task *task, const rin_team *team) {
     const rin_update_attr *attr = RIN_ATTR(task->node, rin_update_attr);
     double norm = (double)*(const float *)task->in[0];
-    if (!rin_update_applies(norm, attr->grad_clip)) return;
+    const float *loss = task->in[1];
+    if (!rin_update_applies(norm, attr->grad_clip) || (loss && !isfinite(*loss))) return;
     rates r = rates_of(task, norm);
     if (attr->optimizer != RIN_OPTIMIZER_LAMB) {
         adamw_all(task->arenas, &r, team);

@@ -56,8 +56,9 @@ static void adamw(const rin_arenas *a, const rin_update_attr *attr, const rates 
 RIN_REF(update) {
     const rin_update_attr *attr = RIN_ATTR(task->node, rin_update_attr);
     const rin_arenas *a = task->arenas;
+    const real *loss = task->in[1];
     double norm = (double)*(const real *)task->in[0];
-    if (!rin_update_applies(norm, attr->grad_clip)) return;
+    if (!rin_update_applies(norm, attr->grad_clip) || (loss && !isfinite(*loss))) return;
     rates r = rates_of(task, attr, norm);
     for (int k = 0; k < a->n_segments; k++) {
         const rin_segment *s = &a->segments[k];
