@@ -9,7 +9,8 @@
 
 /* ---- computing ---- */
 
-static rin_status load_part(rin_trainer *trainer, rin_error *error) {
+/* Images and labels of the next part into the program; items: which they are. */
+static rin_status load_part(rin_trainer *trainer, size_t *items, rin_error *error) {
     int64_t classes = trainer->config.model.num_classes,
             n = trainer->config.train.batch / trainer->config.train.accumulate;
     rin_shape shape = rin_model_video_shape(&trainer->config.model, n);
@@ -17,8 +18,7 @@ static rin_status load_part(rin_trainer *trainer, rin_error *error) {
     trainer->waiting_since = rin_clock_seconds();
     rin_status status = rin_loader_next(trainer->loader, &batch, error);
     if (status != RIN_OK) return status;
-    memcpy(trainer->items + trainer->n_items, batch.items, (size_t)n * sizeof *trainer->items);
-    trainer->n_items += n;
+    memcpy(items, batch.items, (size_t)n * sizeof *items);
     status = rin_program_write(trainer->program, "images", batch.images, rin_shape_count(&shape), error);
     if (status != RIN_OK || !classes) return status;
     memset(trainer->one_hot, 0, (size_t)(n * classes) * sizeof *trainer->one_hot);
@@ -26,6 +26,26 @@ static rin_status load_part(rin_trainer *trainer, rin_error *error) {
         if (batch.labels[i] >= 0) trainer->one_hot[i * classes + batch.labels[i]] = 1;
     }
     return rin_program_write(trainer->program, "labels", trainer->one_hot, n * classes, error);
+}
+
+/* While a device works on a step of one part, the next one's images travel to it. What fails is tried again in its
+ * turn. */
+static void load_ahead(rin_trainer *trainer) {
+    const rin_config_train *t = &trainer->config.train;
+    if (!trainer->backend->table->wait || t->accumulate > 1 || trainer->step + 1 >= t->steps) return;
+    trainer->ahead = load_part(trainer, trainer->items_ahead, NULL) == RIN_OK;
+}
+
+/* The part's images, which may have been loaded ahead. */
+static rin_status take_part(rin_trainer *trainer, rin_error *error) {
+    int64_t n = trainer->config.train.batch / trainer->config.train.accumulate;
+    size_t *items = trainer->items + trainer->n_items;
+    rin_status status = RIN_OK;
+    if (trainer->ahead) memcpy(items, trainer->items_ahead, (size_t)n * sizeof *items);
+    else status = load_part(trainer, items, error);
+    trainer->ahead = false;
+    if (status == RIN_OK) trainer->n_items += n;
+    return status;
 }
 
 /* Gradients of all parts, then the update, unless a loss is not finite; the update itself skips a norm that is not. A
@@ -46,10 +66,11 @@ static rin_status compute_step(rin_trainer *trainer, rin_error *error) {
         step.first_example = (uint64_t)(*part * n);
         trainer->n_items = *part * n;
         /* All parts are taken, so that the next step begins with its own. */
-        status = load_part(trainer, error);
+        status = take_part(trainer, error);
         if (status != RIN_OK) return status;
         if (!isfinite(trainer->parts_loss)) continue;
         rin_program_run(trainer->program, &step, parts > 1 ? RIN_SECTION_GRADIENTS : RIN_SECTION_ALL);
+        load_ahead(trainer);
         status = rin_program_read(trainer->program, "loss", &loss, 1, error);
         if (status != RIN_OK) return status;
         trainer->parts_loss += (double)loss / (double)parts;

@@ -32,9 +32,11 @@ struct rin_trainer {
     rin_program *program;
     uint64_t needed; /* bytes of these and of batches in the memory of the machine, as estimated */
     rin_lr_schedule lr_schedule;
-    float *one_hot; /* [part batch * classes] */
-    size_t *items;  /* [n_items] of the step's parts that were loaded, for messages */
+    float *one_hot;      /* [part batch * classes] */
+    size_t *items;       /* [n_items] of the step's parts that were loaded, for messages */
+    size_t *items_ahead; /* [batch] of the next step, where `ahead` */
     int64_t n_items;
+    bool ahead;                            /* the next step's images are on their way to the device */
     int64_t step;                          /* done */
     int64_t saved_step;                    /* of the last checkpoint, -1 for none */
     int64_t started_at;                    /* step this process began with */

@@ -131,7 +131,8 @@ static rin_status open_loader(rin_trainer *trainer, rin_error *error) {
                                   .progress_user = trainer};
     trainer->one_hot = rin_calloc((size_t)(batch * c->model.num_classes), sizeof *trainer->one_hot, error);
     trainer->items = rin_calloc((size_t)c->train.batch, sizeof *trainer->items, error);
-    if (!trainer->one_hot || !trainer->items) return RIN_ERR_MEMORY;
+    trainer->items_ahead = rin_calloc((size_t)c->train.batch, sizeof *trainer->items, error);
+    if (!trainer->one_hot || !trainer->items || !trainer->items_ahead) return RIN_ERR_MEMORY;
     return rin_loader_create(trainer->dataset, &options, &trainer->loader, error);
 }
 
@@ -333,6 +334,7 @@ void rin_trainer_free(rin_trainer *trainer) {
     rin_lock_release(&trainer->lock);
     rin_free(trainer->one_hot);
     rin_free(trainer->items);
+    rin_free(trainer->items_ahead);
     rin_free(trainer->run);
     rin_free(trainer->data);
     rin_free(trainer);

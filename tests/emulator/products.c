@@ -114,8 +114,7 @@ void rin_products_free(rin_products *products) {
     rin_free(products);
 }
 
-bool rin_products_has_row_sums(rin_products *products, const rin_product *product) {
-    (void)products;
+bool rin_products_makes_row_sums(const rin_product *product) {
     return product->a_transposed && !product->out.bf16;
 }
 

@@ -47,6 +47,8 @@ void rin_launch_multiply(cudaStream_t stream, rin_view a, rin_view b, rin_view o
 void rin_launch_add(cudaStream_t stream, rin_view a, rin_view b, rin_view out, int64_t n, bool adds);
 void rin_launch_convert(cudaStream_t stream, rin_view a, rin_view out, int64_t n);
 
+/* *differs = whether n 16-bit words are not all the same; both begin at multiples of 16 bytes. */
+void rin_launch_compare(cudaStream_t stream, const void *a, const void *b, int64_t n, int *differs);
 /* to = keep to + (1 - keep) from; with keep 0, to is not read. */
 void rin_launch_blend(cudaStream_t stream, rin_view to, rin_view from, float keep, int64_t n);
 

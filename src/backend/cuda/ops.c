@@ -179,8 +179,7 @@ static void linear_dw(rin_cuda *c, const rin_task *t) {
         p.a = as_other(c, dz, x, in_count(t, 0), temporary(t, 0));
         p.b = as_other(c, x, dz, in_count(t, 1), temporary(t, copy_bytes(t, 0, 1)));
         if (rin_task_adds(t, 0)) p.add = p.out;
-        p.row_sums = rin_task_adds(t, 1) ? NULL : dbias;
-        if (p.row_sums && !rin_products_has_row_sums(c->products, &p)) p.row_sums = NULL;
+        if (!rin_task_adds(t, 1) && rin_products_makes_row_sums(&p)) p.row_sums = dbias;
         multiply(c, t, &p);
         if (p.row_sums) dbias = NULL;
     }

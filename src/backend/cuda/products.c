@@ -7,16 +7,19 @@
 
 #include <cublasLt.h>
 #include <dlfcn.h>
+#include <math.h>
 #include <string.h>
 
 /* ---- the library ---- */
 
 #define LIBRARY_FUNCTIONS(X)                                                                           \
     X(cublasLtCreate)                                                                                  \
-    X(cublasLtDestroy) X(cublasLtMatmul) X(cublasLtMatmulDescCreate) X(cublasLtMatmulDescDestroy)      \
-        X(cublasLtMatmulDescSetAttribute) X(cublasLtMatrixLayoutCreate) X(cublasLtMatrixLayoutDestroy) \
-            X(cublasLtMatmulPreferenceCreate) X(cublasLtMatmulPreferenceDestroy)                       \
-                X(cublasLtMatmulPreferenceSetAttribute) X(cublasLtMatmulAlgoGetHeuristic)
+    X(cublasLtDestroy)                                                                                 \
+    X(cublasLtMatmul)                                                                                  \
+    X(cublasLtMatmulDescCreate) X(cublasLtMatmulDescDestroy) X(cublasLtMatmulDescSetAttribute)         \
+        X(cublasLtMatrixLayoutCreate) X(cublasLtMatrixLayoutDestroy) X(cublasLtMatmulPreferenceCreate) \
+            X(cublasLtMatmulPreferenceDestroy) X(cublasLtMatmulPreferenceSetAttribute)                 \
+                X(cublasLtMatmulAlgoGetHeuristic)
 
 typedef struct library {
     void *handle;
@@ -136,35 +139,128 @@ static bool describe(const rin_products *p, product_plan *plan) {
     return ok && l->cublasLtMatrixLayoutCreate(&plan->out, out, n, m, key->n) == CUBLAS_STATUS_SUCCESS;
 }
 
-/* The first that cuBLASLt proposes, so that every process chooses alike; partial sums of split products are added in a
- * fixed order. */
-static bool choose(const rin_products *p, product_plan *plan) {
+enum { CANDIDATES = 8 };
+
+/* What cuBLASLt proposes, best guess first; partial sums of split products are added in a fixed order. Returns how
+ * many. */
+static int propose(const rin_products *p, const product_plan *plan, cublasLtMatmulHeuristicResult_t *results) {
     const library *l = &p->library;
     cublasLtMatmulPreference_t preference = NULL;
-    cublasLtMatmulHeuristicResult_t result;
     uint64_t workspace = RIN_PRODUCTS_WORKSPACE;
     uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_MASK, alignment = 16;
-    int found = 0;
-    bool ok = l->cublasLtMatmulPreferenceCreate(&preference) == CUBLAS_STATUS_SUCCESS;
-    ok = ok &&
-         SET(l->cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
-    ok = ok &&
-         SET(l->cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, schemes);
     static const cublasLtMatmulPreferenceAttributes_t aligned[] = {
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
+    int found = 0;
+    bool ok = l->cublasLtMatmulPreferenceCreate(&preference) == CUBLAS_STATUS_SUCCESS &&
+              SET(l->cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                  workspace) &&
+              SET(l->cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                  schemes);
     for (size_t i = 0; i < RIN_COUNT(aligned) && ok; i++)
         ok = SET(l->cublasLtMatmulPreferenceSetAttribute, preference, aligned[i], alignment);
-    ok = ok &&
-         l->cublasLtMatmulAlgoGetHeuristic(p->handle, plan->product, plan->a, plan->b, plan->out, plan->out, preference,
-                                           1, &result, &found) == CUBLAS_STATUS_SUCCESS &&
-         found > 0 && result.state == CUBLAS_STATUS_SUCCESS;
-    if (ok) plan->algorithm = result.algo;
+    ok = ok && l->cublasLtMatmulAlgoGetHeuristic(p->handle, plan->product, plan->a, plan->b, plan->out, plan->out,
+                                                 preference, CANDIDATES, results, &found) == CUBLAS_STATUS_SUCCESS;
     if (preference) l->cublasLtMatmulPreferenceDestroy(preference);
-    return ok;
+    return ok ? found : 0;
 }
 
-static product_plan *find_plan(rin_products *p, const rin_product *product, rin_error *error) {
+static bool multiply(const rin_products *p, const product_plan *plan, const cublasLtMatmulAlgo_t *algorithm,
+                     cudaStream_t stream, const rin_product *product, void *out, void *workspace) {
+    const float one = 1, beta = product->add.data ? 1 : 0;
+    const void *add = product->add.data ? product->add.data : out;
+    return p->library.cublasLtMatmul(p->handle, plan->product, &one, product->b.data, plan->a, product->a.data, plan->b,
+                                     &beta, add, plan->out, out, plan->out, algorithm, workspace,
+                                     RIN_PRODUCTS_WORKSPACE, stream) == CUBLAS_STATUS_SUCCESS;
+}
+
+/* ---- trying them ---- */
+
+typedef struct trial {
+    void *out, *expected; /* results of a candidate, and of the first */
+    size_t bytes;
+    int *differs; /* on the device */
+    cudaEvent_t from, to;
+} trial;
+
+static bool open_trial(trial *t, const rin_product *product) {
+    t->bytes = (size_t)(product->m * product->n) * (product->out.bf16 ? sizeof(uint16_t) : sizeof(float));
+    return cudaMalloc(&t->out, t->bytes) == cudaSuccess && cudaMalloc(&t->expected, t->bytes) == cudaSuccess &&
+           cudaMalloc((void **)&t->differs, sizeof *t->differs) == cudaSuccess &&
+           cudaEventCreate(&t->from) == cudaSuccess && cudaEventCreate(&t->to) == cudaSuccess;
+}
+
+static void close_trial(trial *t) {
+    if (t->from) (void)cudaEventDestroy(t->from);
+    if (t->to) (void)cudaEventDestroy(t->to);
+    (void)cudaFree(t->differs);
+    (void)cudaFree(t->expected);
+    (void)cudaFree(t->out);
+    (void)cudaGetLastError(); /* nothing of a trial matters but its outcome */
+}
+
+/* Milliseconds of a candidate, the better of two short runs; infinite where it fails. */
+static float time_candidate(const rin_products *p, const product_plan *plan, const cublasLtMatmulAlgo_t *algorithm,
+                            cudaStream_t stream, const rin_product *product, void *workspace, const trial *t) {
+    enum { RUNS = 4 };
+    float least = INFINITY;
+    for (int r = 0; r < 3; r++) { /* the first warms up */
+        float taken;
+        bool ok = cudaEventRecord(t->from, stream) == cudaSuccess;
+        for (int i = 0; i < RUNS && ok; i++) ok = multiply(p, plan, algorithm, stream, product, t->out, workspace);
+        ok = ok && cudaEventRecord(t->to, stream) == cudaSuccess && cudaEventSynchronize(t->to) == cudaSuccess &&
+             cudaEventElapsedTime(&taken, t->from, t->to) == cudaSuccess;
+        if (!ok) return INFINITY;
+        if (r && taken < least) least = taken;
+    }
+    return least;
+}
+
+static bool is_same(cudaStream_t stream, const trial *t) {
+    int differs = 1;
+    rin_launch_compare(stream, t->out, t->expected, (int64_t)(t->bytes / sizeof(uint16_t)), t->differs);
+    return cudaMemcpyAsync(&differs, t->differs, sizeof differs, cudaMemcpyDeviceToHost, stream) == cudaSuccess &&
+           cudaStreamSynchronize(stream) == cudaSuccess && !differs;
+}
+
+/*
+ * The fastest of the candidates whose results are the first's, bit by bit: those that are not add up in another order.
+ * So the choice, which depends on how fast the GPU happens to be, never changes a result. Found on the product's own
+ * operands; its output is not touched.
+ */
+static int try_all(const rin_products *p, const product_plan *plan, const cublasLtMatmulHeuristicResult_t *results,
+                   int n, cudaStream_t stream, const rin_product *product, void *workspace) {
+    enum cudaStreamCaptureStatus capturing = cudaStreamCaptureStatusActive;
+    trial t = {0};
+    int best = 0;
+    /* Sums of rows would have to be compared, too, and gain little. */
+    if (n < 2 || product->row_sums || cudaStreamIsCapturing(stream, &capturing) != cudaSuccess ||
+        capturing != cudaStreamCaptureStatusNone)
+        return 0;
+    bool ok = open_trial(&t, product);
+    float least = ok ? time_candidate(p, plan, &results[0].algo, stream, product, workspace, &t) : INFINITY;
+    ok = ok && isfinite(least) &&
+         cudaMemcpyAsync(t.expected, t.out, t.bytes, cudaMemcpyDeviceToDevice, stream) == cudaSuccess;
+    for (int i = 1; i < n && ok; i++) {
+        if (results[i].state != CUBLAS_STATUS_SUCCESS) continue;
+        float taken = time_candidate(p, plan, &results[i].algo, stream, product, workspace, &t);
+        if (!(taken < least) || !is_same(stream, &t)) continue;
+        least = taken;
+        best = i;
+    }
+    close_trial(&t);
+    return best;
+}
+
+/* The bias, or where the sums of rows go. */
+static bool set_vector(const rin_products *p, const product_plan *plan, const rin_product *product) {
+    const void *vector = product->bias.data ? product->bias.data : product->row_sums;
+    return !vector ||
+           SET(p->library.cublasLtMatmulDescSetAttribute, plan->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+}
+
+static product_plan *find_plan(rin_products *p, cudaStream_t stream, const rin_product *product, void *workspace,
+                               rin_error *error) {
     plan_key key = key_of(product);
     for (int i = 0; i < p->n_plans; i++) {
         if (memcmp(&p->plans[i]->key, &key, sizeof key) == 0) return p->plans[i];
@@ -176,37 +272,28 @@ static product_plan *find_plan(rin_products *p, const rin_product *product, rin_
     if (!plan) return NULL;
     p->n_plans++;
     plan->key = key;
-    plan->works = describe(p, plan) && choose(p, plan);
+    cublasLtMatmulHeuristicResult_t results[CANDIDATES];
+    int n = describe(p, plan) && set_vector(p, plan, product) ? propose(p, plan, results) : 0;
+    plan->works = n > 0 && results[0].state == CUBLAS_STATUS_SUCCESS;
+    if (plan->works) plan->algorithm = results[try_all(p, plan, results, n, stream, product, workspace)].algo;
     return plan;
 }
 
 /* A product with them is not split, and a small one that is not leaves most of the GPU idle. */
-bool rin_products_has_row_sums(rin_products *p, const rin_product *product) {
+bool rin_products_makes_row_sums(const rin_product *product) {
     enum { LEAST = 2 << 20 }; /* elements of the result */
-    if (product->m * product->n < LEAST) return false;
-    const product_plan *plan = find_plan(p, product, NULL);
-    return plan && plan->works;
+    return product->m * product->n >= LEAST;
 }
 
 bool rin_products_run(rin_products *p, cudaStream_t stream, const rin_product *product, void *workspace,
                       rin_error *error) {
-    product_plan *plan = find_plan(p, product, error);
+    const product_plan *plan = find_plan(p, stream, product, workspace, error);
     if (!plan) return false;
-    const float one = 1, beta = product->add.data ? 1 : 0;
-    const void *vector = product->bias.data ? product->bias.data : product->row_sums;
-    const library *l = &p->library;
-    bool ok = plan->works && (!vector || SET(l->cublasLtMatmulDescSetAttribute, plan->product,
-                                             CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector));
-    cublasStatus_t status = CUBLAS_STATUS_NOT_SUPPORTED;
-    if (ok) {
-        status = l->cublasLtMatmul(p->handle, plan->product, &one, product->b.data, plan->a, product->a.data, plan->b,
-                                   &beta, product->add.data ? product->add.data : product->out.data, plan->out,
-                                   product->out.data, plan->out, &plan->algorithm, workspace, RIN_PRODUCTS_WORKSPACE,
-                                   stream);
-    }
-    if (status == CUBLAS_STATUS_SUCCESS) return true;
-    (void)rin_error_set(error, RIN_ERR_UNSUPPORTED, "cuBLASLt, status %d: a product of %lld x %lld x %lld in %s",
-                        (int)status, (long long)product->m, (long long)product->n, (long long)product->k,
+    if (plan->works && set_vector(p, plan, product) &&
+        multiply(p, plan, &plan->algorithm, stream, product, product->out.data, workspace))
+        return true;
+    (void)rin_error_set(error, RIN_ERR_UNSUPPORTED, "cuBLASLt has no product of %lld x %lld x %lld in %s",
+                        (long long)product->m, (long long)product->n, (long long)product->k,
                         product->a.bf16 ? "bf16" : "fp32");
     return false;
 }

@@ -28,7 +28,7 @@ void rin_products_free(rin_products *products);
 /* Queues a product; workspace has RIN_PRODUCTS_WORKSPACE bytes. Returns false, and says why, when it cannot. */
 bool rin_products_run(rin_products *products, cudaStream_t stream, const rin_product *product, void *workspace,
                       rin_error *error);
-/* Can row_sums be made along with this product? */
-bool rin_products_has_row_sums(rin_products *products, const rin_product *product);
+/* Whether row_sums are better made along with this product than by themselves. */
+bool rin_products_makes_row_sums(const rin_product *product);
 
 #endif

@@ -2,13 +2,13 @@
 /*
  * Attention and its gradient: scores live in registers only, softmax on the way (FlashAttention-2).
  *
- * For bf16 without dropout and heads of up to 64, tensor cores do the products. A warp owns strips of 16 rows, a
- * block's 4 warps share tiles of 64 of the other side's rows, copied to shared memory one tile ahead. Memory is read
- * once a block, mostly from the L2 cache, so it does not matter. By count of instructions, 16 x 64 scores of heads of
- * 32 take a multiprocessor 110 cycles to issue, 68 for the exponentials, 64 to read shared memory and 32 to 64 for
- * products. The gradient makes the scores twice, once for the keys (dK, dV) and once for the queries (dQ): 7 products
- * instead of 5, but sums stay in registers, in an order that does not change, without atomics. It is bound by shared
- * memory, which a warp with two strips reads half as often.
+ * For bf16 without dropout and heads of up to 64, tensor cores do the products. A warp owns one or two strips of 16
+ * rows, a block's 4 warps share tiles of 64 of the other side's rows, copied to shared memory ahead of their use.
+ * Memory is read once a block, mostly from the L2 cache, so it does not matter. By count of instructions, 16 x 64
+ * scores of heads of 32, of two strips, take a multiprocessor 68 cycles to issue, 68 for the exponentials, 32 to read
+ * shared memory and 32 to 64 for products. The gradient makes the scores twice, once for the keys (dK, dV) and once for
+ * the queries (dQ): 7 products instead of 5, but sums stay in registers, in an order that does not change, without
+ * atomics. One strip makes it read shared memory twice as much: it took about 15 % longer on an H200.
  *
  * attention_any.cu does everything else.
  */
@@ -185,7 +185,7 @@ static __global__ void __launch_bounds__(THREADS, blocks_at_once(DP *R)) forward
     enum { TILES = rooms<DP>::TILES };
     __shared__ __align__(16) uint16_t tiles[TILES][2][TILE * (DP + PAD)]; /* of keys and of values */
     int m = (int)a.m, n = (int)a.n, inner = (int)a.inner, d = by.width;
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    int warp = rin_warp(), lane = threadIdx.x % 32;
     place p = place_of(a, d, m, WARPS * 16 * R);
     int first = p.first + warp * 16 * R;
     const uint16_t *q = head_of(a.q, p, m, inner) + (int64_t)first * inner;
@@ -287,7 +287,7 @@ static __global__ void __launch_bounds__(THREADS, blocks_at_once(DP *R)) backwar
     __shared__ __align__(16) uint16_t tiles[TILES][2][TILE * (DP + PAD)];
     __shared__ __align__(16) float stats[TILES][2 * TILE]; /* KEYS: the others' */
     int own_rows = (int)(KEYS ? a.n : a.m), other_rows = (int)(KEYS ? a.m : a.n);
-    int inner = (int)a.inner, d = by.width, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    int inner = (int)a.inner, d = by.width, warp = rin_warp(), lane = threadIdx.x % 32;
     place p = place_of(a, d, own_rows, WARPS * 16 * R);
     int first = p.first + warp * 16 * R;
     const uint16_t *own_s = head_of(KEYS ? a.k : a.q, p, own_rows, inner) + (int64_t)first * inner;
@@ -410,7 +410,7 @@ template <bool bf16>
 static __global__ void __launch_bounds__(RIN_BLOCK) prepare(rin_attention a, int width, int heads_a_block) {
     enum { WIDE = CHUNKS + 1 };
     __shared__ float part[PREPARED * WIDE];
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, first_head = blockIdx.y * heads_a_block;
+    int lane = threadIdx.x % 32, warp = rin_warp(), first_head = blockIdx.y * heads_a_block;
     int heads = min(heads_a_block, (int)a.heads - first_head), head_chunks = width / 8, chunks = heads * head_chunks;
     int64_t first = (int64_t)blockIdx.x * PREPARED, example = first / a.m, from = first * a.inner + first_head * width;
     int rows = (int)min((int64_t)PREPARED, a.batch * a.m - first), inner = (int)a.inner;
@@ -495,7 +495,7 @@ template <bool KEYS> static void launch_side(cudaStream_t stream, const rin_atte
     } else if (by.width <= 48) {
         launch_backward<48, 2, KEYS>(stream, a, by);
     } else {
-        launch_backward<64, KEYS ? 1 : 2, KEYS>(stream, a, by);
+        launch_backward<64, 2, KEYS>(stream, a, by);
     }
 }
 
@@ -514,7 +514,7 @@ void rin_launch_attention(cudaStream_t stream, const rin_attention *a) {
     } else if (by.width <= 48) {
         launch_forward<48, 2>(stream, a, by);
     } else {
-        launch_forward<64, 1>(stream, a, by);
+        launch_forward<64, 2>(stream, a, by);
     }
 }
 

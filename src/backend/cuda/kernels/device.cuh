@@ -140,6 +140,11 @@ static inline unsigned rin_blocks(int64_t n) {
     return (unsigned)(blocks < 1 ? 1 : blocks < 4096 ? blocks : 4096);
 }
 
+/* The warp's number in its block. Taken from one lane, so that the compiler knows that all of them agree. */
+__device__ static inline int rin_warp() {
+    return __shfl_sync(0xffffffffu, (int)threadIdx.x / 32, 0);
+}
+
 /* ---- sums, in an order that does not change ---- */
 
 __device__ static inline float rin_warp_sum(float x) {

@@ -153,6 +153,21 @@ void rin_launch_add(cudaStream_t stream, rin_view a, rin_view b, rin_view out, i
     RIN_LAUNCH(pairs<ADD>, rin_blocks(n / 8), RIN_BLOCK, 0, stream, a, b, out, n, adds);
 }
 
+__global__ static void clear(int *differs) {
+    *differs = 0;
+}
+
+__global__ static void compare(const uint16_t *a, const uint16_t *b, int64_t n, int *differs) {
+    for (int64_t i = rin_thread(); i < n; i += rin_threads()) {
+        if (a[i] != b[i]) *differs = 1;
+    }
+}
+
+void rin_launch_compare(cudaStream_t stream, const void *a, const void *b, int64_t n, int *differs) {
+    RIN_LAUNCH(clear, 1, 1, 0, stream, differs);
+    RIN_LAUNCH(compare, rin_blocks(n), RIN_BLOCK, 0, stream, (const uint16_t *)a, (const uint16_t *)b, n, differs);
+}
+
 void rin_launch_blend(cudaStream_t stream, rin_view to, rin_view from, float keep, int64_t n) {
     RIN_LAUNCH(blend, rin_blocks(n), RIN_BLOCK, 0, stream, to, from, keep, n);
 }

@@ -2,18 +2,20 @@
 /*
  * Layer norm, its gradient, and sums of columns: bound by memory.
  * Rows of a multiple of 8 elements that are not too long are a warp's, in registers: vector k of lane l has the columns
- * from 8 (32 k + l) on. A lane has the same columns in every row, so the gradient adds up the columns as it goes. Sums
- * of columns are made in two steps: a fixed number of blocks, then the sum over these, so they do not depend on the
- * GPU.
+ * from 8 (32 k + l) on. A warp reads its next rows before it works on those it has, so reads are under way all the
+ * time. A lane has the same columns in every row, so the gradient adds up the columns as it goes. Sums of columns are
+ * made in two steps: a fixed number of blocks, then the sum over these, so they do not depend on the GPU.
  */
 #include "backend/cuda/kernels/device.cuh"
 
 enum {
     WARPS = RIN_BLOCK / 32,
-    TILE = 8 * 32,        /* columns a warp has with one vector a lane */
-    ROW_VECTORS = 8,      /* most vectors a lane has of a row, */
-    GRAD_VECTORS = 4,     /* and with sums of columns */
-    GRAD_BLOCKS = 2 * 132 /* at most; two for each multiprocessor of an H100 */
+    TILE = 8 * 32,               /* columns a warp has with one vector a lane */
+    ROW_VECTORS = 8,             /* most vectors a lane has of a row, */
+    GRAD_VECTORS = 4,            /* and with sums of columns */
+    PROCESSORS = 132,            /* of an H100: full with this many blocks, times those it runs at once */
+    SUM_BLOCKS = 4 * PROCESSORS, /* at most, for sums of columns */
+    MOST_PARTIALS = 6 * PROCESSORS
 };
 
 #define RIN_LAYER_NORM_EPS 1e-6f /* op/op.h */
@@ -64,6 +66,11 @@ __device__ static inline void get_floats8(const float *from, int64_t i, float x[
     rin_get8(v, i, x);
 }
 
+/* A lane's first column in vector k. */
+__device__ static inline int column_of(int k) {
+    return 8 * (32 * k + (int)threadIdx.x % 32);
+}
+
 /* What a lane without a column reads instead: without branches all of a row's reads are under way at once. */
 __device__ static inline int within(int column, int d) {
     return column < d ? column : 0;
@@ -84,47 +91,96 @@ __device__ static inline void put_stats(const forward &n, int64_t row, float mea
     n.stats[2 * row + 1] = rstd;
 }
 
-template <int vectors, bool bf16> static __global__ void __launch_bounds__(RIN_BLOCK) norm_rows(forward n) {
-    int lane = threadIdx.x % 32, d = (int)n.d;
-    int64_t row = rin_thread() / 32;
+/* Of a warp. */
+template <int vectors> static constexpr int rows_at_once = vectors == 1 ? 2 : 1;
+
+/* That a multiprocessor has registers for. */
+static constexpr int norm_blocks(int vectors, bool bf16) {
+    if (vectors > 4) return 1;
+    if (vectors == 4) return 2;
+    return (vectors == 3 ? 2 : 3) + (bf16 && vectors > 1);
+}
+
+namespace {
+/* Rows from `row` on, a lane's share of them. Those beyond the last are like it. */
+template <int vectors, int count, bool bf16> struct norm_group {
+    eight<bf16> raw[count][vectors];
+
+    __device__ void load(const forward &n, int64_t row) {
+        int d = (int)n.d;
+#pragma unroll
+        for (int r = 0; r < count; r++) {
+            int64_t at = (row + r < n.rows ? row + r : n.rows - 1) * d;
+#pragma unroll
+            for (int k = 0; k < vectors; k++) raw[r][k].load(n.x, at + within(column_of(k), d));
+        }
+    }
+};
+} // namespace
+
+template <int vectors, bool bf16>
+static __global__ void __launch_bounds__(RIN_BLOCK, norm_blocks(vectors, bf16)) norm_rows(forward n) {
+    constexpr int count = rows_at_once<vectors>;
+    int d = (int)n.d;
+    int64_t row = ((int64_t)blockIdx.x * WARPS + rin_warp()) * count, step = (int64_t)gridDim.x * WARPS * count;
     if (row >= n.rows) return;
-    eight<bf16> raw[vectors];
-    float sum = 0, squares = 0;
+    float there[vectors], part = 1 / (float)d; /* there: 1, or 0 where the lane has no columns */
+    norm_group<vectors, count, bf16> now, next;
+    next.load(n, row);
 #pragma unroll
-    for (int k = 0; k < vectors; k++) {
-        raw[k].load(n.x, row * d + within(8 * (32 * k + lane), d));
+    for (int k = 0; k < vectors; k++) there[k] = column_of(k) < d ? 1.0f : 0.0f;
+    for (; row < n.rows; row += step) {
+        now = next;
+        if (row + step < n.rows) next.load(n, row + step);
+        float mean[count], rstd[count];
+#pragma unroll
+        for (int r = 0; r < count; r++) {
+            float sum = 0;
+#pragma unroll
+            for (int k = 0; k < vectors; k++) {
+                float x[8];
+                now.raw[r][k].get(x);
+                sum = fmaf(there[k], ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])), sum);
+            }
+            mean[r] = sum;
+        }
+#pragma unroll
+        for (int r = 0; r < count; r++) mean[r] = rin_warp_sum(mean[r]) * part;
+#pragma unroll
+        for (int r = 0; r < count; r++) {
+            float squares = 0;
+#pragma unroll
+            for (int k = 0; k < vectors; k++) {
+                float x[8], sum = 0;
+                now.raw[r][k].get(x);
+#pragma unroll
+                for (int j = 0; j < 8; j++) sum += (x[j] - mean[r]) * (x[j] - mean[r]);
+                squares = fmaf(there[k], sum, squares);
+            }
+            rstd[r] = squares;
+        }
+#pragma unroll
+        for (int r = 0; r < count; r++) rstd[r] = rsqrtf(rin_warp_sum(rstd[r]) * part + RIN_LAYER_NORM_EPS);
+#pragma unroll
+        for (int k = 0; k < vectors; k++) {
+            int column = column_of(k);
+            if (column >= d) continue;
+            float weight[8], bias[8];
+            get_floats8(n.weight, column, weight);
+            get_floats8(n.bias, column, bias);
+#pragma unroll
+            for (int r = 0; r < count; r++) {
+                float x[8];
+                now.raw[r][k].get(x);
+#pragma unroll
+                for (int j = 0; j < 8; j++) x[j] = (x[j] - mean[r]) * rstd[r] * weight[j] + bias[j];
+                if (row + r < n.rows) rin_put8(n.out, (row + r) * d + column, x);
+            }
+        }
+#pragma unroll
+        for (int r = 0; r < count; r++)
+            if (row + r < n.rows) put_stats(n, row + r, mean[r], rstd[r]);
     }
-#pragma unroll
-    for (int k = 0; k < vectors; k++) {
-        float x[8];
-        raw[k].get(x);
-        if (8 * (32 * k + lane) >= d) continue;
-#pragma unroll
-        for (int j = 0; j < 8; j++) sum += x[j];
-    }
-    float mean = rin_warp_sum(sum) / (float)d;
-#pragma unroll
-    for (int k = 0; k < vectors; k++) {
-        float x[8];
-        raw[k].get(x);
-        if (8 * (32 * k + lane) >= d) continue;
-#pragma unroll
-        for (int j = 0; j < 8; j++) squares += (x[j] - mean) * (x[j] - mean);
-    }
-    float rstd = 1 / sqrtf(rin_warp_sum(squares) / (float)d + RIN_LAYER_NORM_EPS);
-#pragma unroll
-    for (int k = 0; k < vectors; k++) {
-        int column = 8 * (32 * k + lane);
-        if (column >= d) continue;
-        float x[8], weight[8], bias[8];
-        raw[k].get(x);
-        get_floats8(n.weight, column, weight);
-        get_floats8(n.bias, column, bias);
-#pragma unroll
-        for (int j = 0; j < 8; j++) x[j] = (x[j] - mean) * rstd * weight[j] + bias[j];
-        rin_put8(n.out, row * d + column, x);
-    }
-    put_stats(n, row, mean, rstd);
 }
 
 /* Rows of any length, read three times. */
@@ -147,22 +203,27 @@ static __global__ void __launch_bounds__(RIN_BLOCK) norm_any(forward n) {
     put_stats(n, row, mean, rstd);
 }
 
-template <int vectors> static void launch_norm_rows(cudaStream_t stream, const forward &n, unsigned blocks) {
-    auto kernel = n.x.bf16 ? norm_rows<vectors, true> : norm_rows<vectors, false>;
-    RIN_LAUNCH(kernel, blocks, RIN_BLOCK, 0, stream, n);
+template <int vectors, bool bf16> static void launch_norm_rows(cudaStream_t stream, const forward &n) {
+    constexpr int count = rows_at_once<vectors>, most = PROCESSORS * norm_blocks(vectors, bf16);
+    int64_t blocks = clamp(ceil_div(n.rows, WARPS * count), 1, most);
+    RIN_LAUNCH((norm_rows<vectors, bf16>), (unsigned)blocks, RIN_BLOCK, 0, stream, n);
+}
+
+template <int vectors> static void launch_norm(cudaStream_t stream, const forward &n) {
+    if (n.x.bf16) launch_norm_rows<vectors, true>(stream, n);
+    else launch_norm_rows<vectors, false>(stream, n);
 }
 
 void rin_launch_layer_norm(cudaStream_t stream, rin_view x, const float *weight, const float *bias, rin_view out,
                            float *stats, int64_t rows, int64_t d) {
     forward n = {x, out, weight, bias, stats, rows, d};
-    unsigned blocks = (unsigned)ceil_div(rows, WARPS);
     int64_t vectors = d % 8 ? ROW_VECTORS + 1 : ceil_div(d, TILE);
-    if (vectors == 1) launch_norm_rows<1>(stream, n, blocks);
-    else if (vectors == 2) launch_norm_rows<2>(stream, n, blocks);
-    else if (vectors == 3) launch_norm_rows<3>(stream, n, blocks);
-    else if (vectors == 4) launch_norm_rows<4>(stream, n, blocks);
-    else if (vectors <= ROW_VECTORS) launch_norm_rows<ROW_VECTORS>(stream, n, blocks);
-    else RIN_LAUNCH(norm_any, blocks, RIN_BLOCK, 0, stream, n);
+    if (vectors == 1) launch_norm<1>(stream, n);
+    else if (vectors == 2) launch_norm<2>(stream, n);
+    else if (vectors == 3) launch_norm<3>(stream, n);
+    else if (vectors == 4) launch_norm<4>(stream, n);
+    else if (vectors <= ROW_VECTORS) launch_norm<ROW_VECTORS>(stream, n);
+    else RIN_LAUNCH(norm_any, (unsigned)ceil_div(rows, WARPS), RIN_BLOCK, 0, stream, n);
 }
 
 /* ---- sums of columns ---- */
@@ -173,15 +234,22 @@ void rin_launch_layer_norm(cudaStream_t stream, rin_view x, const float *weight,
  */
 template <bool vectors>
 __device__ static inline void put_partials(const float mine[8], int lanes, float *to, int64_t columns) {
-    __shared__ float part[8 * RIN_BLOCK];
+    __shared__ __align__(16) float part[8 * RIN_BLOCK]; /* with vectors: a team's first halves, then its second ones */
     int team = threadIdx.x / lanes, lane = threadIdx.x % lanes, width = 8 * lanes;
     __syncthreads();
+    if (vectors) {
+        float4 *halves = (float4 *)(part + team * width) + lane;
+        halves[0] = make_float4(mine[0], mine[1], mine[2], mine[3]);
+        halves[lanes] = make_float4(mine[4], mine[5], mine[6], mine[7]);
+    } else {
 #pragma unroll
-    for (int j = 0; j < 8; j++) part[team * width + (vectors ? 8 * lane + j : j * lanes + lane)] = mine[j];
+        for (int j = 0; j < 8; j++) part[team * width + j * lanes + lane] = mine[j];
+    }
     __syncthreads();
     for (int i = threadIdx.x; i < width && i < columns; i += RIN_BLOCK) {
+        int at = vectors ? i / 4 % 2 * 4 * lanes + i / 8 * 4 + i % 4 : i;
         float sum = 0;
-        for (int t = 0; t < RIN_BLOCK / lanes; t++) sum += part[t * width + i];
+        for (int t = 0; t < RIN_BLOCK / lanes; t++) sum += part[t * width + at];
         to[i] = sum;
     }
 }
@@ -194,25 +262,37 @@ struct fold {
     int64_t blocks, d;
 };
 
+enum { FOLD_COLUMNS = 8, FOLD_GROUPS = RIN_BLOCK / FOLD_COLUMNS, FOLD_AT_ONCE = 17 };
+
+/* A warp has 4 groups of 8 columns; a thread reads all of its numbers, or many, at once. */
 static __global__ void __launch_bounds__(RIN_BLOCK) fold_partials(fold f) {
-    __shared__ float part[WARPS][32];
-    int lane = threadIdx.x % 32, group = threadIdx.x / 32, which = blockIdx.y;
-    int64_t column = (int64_t)blockIdx.x * 32 + lane;
+    __shared__ float part[WARPS][FOLD_COLUMNS];
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, group = threadIdx.x / FOLD_COLUMNS, which = blockIdx.y;
+    int64_t column = (int64_t)blockIdx.x * FOLD_COLUMNS + threadIdx.x % FOLD_COLUMNS;
     float sum = 0, *out = which ? f.out[1] : f.out[0];
     if (!out) return;
-    if (column < f.d) {
-#pragma unroll 8
-        for (int64_t b = group; b < f.blocks; b += WARPS) sum += f.partials[(b * gridDim.y + which) * f.d + column];
+    for (int64_t first = group; first < f.blocks; first += FOLD_GROUPS * FOLD_AT_ONCE) {
+        float x[FOLD_AT_ONCE];
+#pragma unroll
+        for (int k = 0; k < FOLD_AT_ONCE; k++) {
+            int64_t b = first + k * FOLD_GROUPS;
+            x[k] = b < f.blocks && column < f.d ? f.partials[(b * gridDim.y + which) * f.d + column] : 0;
+        }
+#pragma unroll
+        for (int k = 0; k < FOLD_AT_ONCE; k++) sum += x[k];
     }
-    part[group][lane] = sum;
+    sum += __shfl_xor_sync(0xffffffffu, sum, FOLD_COLUMNS);
+    sum += __shfl_xor_sync(0xffffffffu, sum, 2 * FOLD_COLUMNS);
+    if (lane < FOLD_COLUMNS) part[warp][lane] = sum;
     __syncthreads();
-    if (group || column >= f.d) return;
-    for (int k = 1; k < WARPS; k++) sum += part[k][lane];
-    out[column] = (which ? f.adds[1] : f.adds[0]) ? out[column] + sum : sum;
+    if (threadIdx.x >= FOLD_COLUMNS || column >= f.d) return;
+    sum = (which ? f.adds[1] : f.adds[0]) ? out[column] : 0;
+    for (int k = 0; k < WARPS; k++) sum += part[k][lane];
+    out[column] = sum;
 }
 
 static void launch_fold(cudaStream_t stream, const fold &f, unsigned outputs) {
-    dim3 grid((unsigned)ceil_div(f.d, 32), outputs);
+    dim3 grid((unsigned)ceil_div(f.d, FOLD_COLUMNS), outputs);
     RIN_LAUNCH(fold_partials, grid, RIN_BLOCK, 0, stream, f);
 }
 
@@ -273,7 +353,7 @@ template <bool norms> static int64_t launch_sum_columns(cudaStream_t stream, col
     bool vectors = c.d % 8 == 0;
     for (c.lanes = 1; c.lanes < 32 && 8 * c.lanes < c.d;) c.lanes *= 2;
     int64_t tiles = ceil_div(c.d, 8 * c.lanes), rows_at_once = RIN_BLOCK / c.lanes;
-    int64_t most = (norms ? 1 : 2) * GRAD_BLOCKS / tiles;
+    int64_t most = SUM_BLOCKS / (norms ? 2 : 1) / tiles;
     int64_t strips = clamp(ceil_div(c.rows, 8 * rows_at_once), 1, most < 1 ? 1 : most);
     auto kernel = !vectors ? sum_columns<false, norms, EITHER> : sum_columns<true, norms, EITHER>;
     if (!norms && vectors) kernel = c.dy.bf16 ? sum_columns<true, false, BF16> : sum_columns<true, false, FLOATS>;
@@ -282,7 +362,7 @@ template <bool norms> static int64_t launch_sum_columns(cudaStream_t stream, col
 }
 
 int64_t rin_norm_scratch(int64_t d) {
-    return (int64_t)GRAD_BLOCKS * 2 * d;
+    return (int64_t)MOST_PARTIALS * d;
 }
 
 void rin_launch_column_sums(cudaStream_t stream, rin_view x, float *out, bool adds, int64_t rows, int64_t d,
@@ -299,82 +379,116 @@ namespace {
 template <int vectors, bool dy_bf16, bool x_bf16> struct grad_row {
     eight<dy_bf16> dy[vectors], old[vectors];
     eight<x_bf16> x[vectors];
-    float mean, rstd, sum, along; /* sum, along: means of g and of g n */
+    float mean, rstd;
 
     __device__ void load(const rin_norm_gradient &g, int64_t row, bool with_old) {
-        int lane = threadIdx.x % 32, d = (int)g.d;
-        mean = g.stats[2 * row];
-        rstd = g.stats[2 * row + 1];
+        int d = (int)g.d;
+        float2 stats = ((const float2 *)g.stats)[row];
+        mean = stats.x;
+        rstd = stats.y;
 #pragma unroll
         for (int k = 0; k < vectors; k++) {
-            int64_t at = row * d + within(8 * (32 * k + lane), d);
+            int64_t at = row * d + within(column_of(k), d);
             dy[k].load(g.dy, at);
             x[k].load(g.x, at);
             if (with_old) old[k].load(g.dx, at);
         }
     }
+};
 
-    __device__ void add_up(const rin_norm_gradient &g, float dweight[vectors][8], float dbias[vectors][8]) {
-        int lane = threadIdx.x % 32, d = (int)g.d;
+/* Weights of a lane's columns, in registers or read each time; zeros where it has no columns. */
+template <int vectors, bool stay> struct grad_weights {
+    float w[stay ? vectors : 1][8];
+    const float *from;
+    int d;
+
+    __device__ void read(int k, float to[8]) const {
+        get_floats8(from, within(column_of(k), d), to);
 #pragma unroll
-        for (int k = 0; k < vectors; k++) {
-            int column = 8 * (32 * k + lane);
-            if (column >= d) continue;
-            float dyk[8], xk[8], weight[8];
-            dy[k].get(dyk);
-            x[k].get(xk);
-            get_floats8(g.weight, column, weight);
-#pragma unroll
-            for (int j = 0; j < 8; j++) {
-                float n = (xk[j] - mean) * rstd, gj = dyk[j] * weight[j];
-                sum += gj;
-                along += gj * n;
-                dweight[k][j] += dyk[j] * n;
-                dbias[k][j] += dyk[j];
-            }
-        }
-        sum = rin_warp_sum(sum) / (float)d;
-        along = rin_warp_sum(along) / (float)d;
+        for (int j = 0; j < 8; j++) to[j] = column_of(k) < d ? to[j] : 0;
     }
 
-    __device__ void put_dx(const rin_norm_gradient &g, int64_t row, bool add) {
-        int lane = threadIdx.x % 32, d = (int)g.d;
+    __device__ void load(const rin_norm_gradient &g) {
+        from = g.weight, d = (int)g.d;
+        if constexpr (stay) {
 #pragma unroll
-        for (int k = 0; k < vectors; k++) {
-            int column = 8 * (32 * k + lane);
-            if (column >= d) continue;
-            float dyk[8], xk[8], weight[8], had[8];
-            dy[k].get(dyk);
-            x[k].get(xk);
-            get_floats8(g.weight, column, weight);
-            old[k].get(had);
-            if (add) rin_get8(g.dx, row * d + column, had);
+            for (int k = 0; k < vectors; k++) read(k, w[k]);
+        }
+    }
+
+    __device__ void get(int k, float to[8]) const {
+        if constexpr (stay) {
 #pragma unroll
-            for (int j = 0; j < 8; j++) {
-                had[j] += rstd * (dyk[j] * weight[j] - sum - (xk[j] - mean) * rstd * along);
-            }
-            rin_put8(g.dx, row * d + column, had);
+            for (int j = 0; j < 8; j++) to[j] = w[k][j];
+        } else {
+            read(k, to);
         }
     }
 };
 } // namespace
 
-/* Blocks a multiprocessor has room for: two, or 16 rows under way, as long as the registers allow it. */
-static constexpr int grad_blocks(int vectors, bool dy_bf16, bool x_bf16) {
-    return vectors * (dy_bf16 && x_bf16 ? 1 : 2) <= 3 ? 2 : 1;
-}
+template <int vectors, bool dy_bf16, bool x_bf16> struct grad_plan {
+    enum {
+        SIZE = vectors * (dy_bf16 && x_bf16 ? 1 : 2),
+        BLOCKS = SIZE > 2 ? 1 : 4 - SIZE, /* a multiprocessor has registers for */
+        AHEAD = SIZE <= 4,                /* next rows have room */
+        STAY = AHEAD && SIZE != 2         /* and so have weights */
+    };
+};
 
 template <int vectors, bool dy_bf16, bool x_bf16>
-static __global__ void __launch_bounds__(RIN_BLOCK, grad_blocks(vectors, dy_bf16, x_bf16))
+static __global__ void __launch_bounds__(RIN_BLOCK, (grad_plan<vectors, dy_bf16, x_bf16>::BLOCKS))
     norm_grad_rows(rin_norm_gradient g) {
+    constexpr bool ahead = grad_plan<vectors, dy_bf16, x_bf16>::AHEAD;
+    constexpr bool stay = grad_plan<vectors, dy_bf16, x_bf16>::STAY;
     int d = (int)g.d;
     bool adds = g.dx.data && g.dx_adds, early = adds && g.dx.bf16 == dy_bf16; /* dx is read along with dy */
-    float dweight[vectors][8] = {{0}}, dbias[vectors][8] = {{0}};
-    for (int64_t row = rin_thread() / 32; row < g.rows; row += rin_threads() / 32) {
-        grad_row<vectors, dy_bf16, x_bf16> r = {};
-        r.load(g, row, early);
-        r.add_up(g, dweight, dbias);
-        if (g.dx.data) r.put_dx(g, row, adds && !early);
+    int64_t row = (int64_t)blockIdx.x * WARPS + rin_warp(), step = (int64_t)gridDim.x * WARPS;
+    float dweight[vectors][8] = {{0}}, dbias[vectors][8] = {{0}}, part = 1 / (float)d;
+    grad_row<vectors, dy_bf16, x_bf16> r, next = {};
+    grad_weights<vectors, stay> weights;
+    if (ahead && row < g.rows) next.load(g, row, early);
+    weights.load(g);
+    for (; row < g.rows; row += step) {
+        if (!ahead) next.load(g, row, early);
+        r = next;
+        if (ahead && row + step < g.rows) next.load(g, row + step, early);
+        float sum = 0, along = 0; /* means of g and of g n */
+#pragma unroll
+        for (int k = 0; k < vectors; k++) {
+            float dy[8], x[8], weight[8];
+            r.dy[k].get(dy);
+            r.x[k].get(x);
+            weights.get(k, weight);
+#pragma unroll
+            for (int j = 0; j < 8; j++) {
+                float n = (x[j] - r.mean) * r.rstd, gj = dy[j] * weight[j];
+                sum += gj;
+                along += gj * n;
+                dweight[k][j] += dy[j] * n;
+                dbias[k][j] += dy[j];
+            }
+        }
+        if (!g.dx.data) continue;
+        sum = rin_warp_sum(sum) * part * r.rstd;
+        along = rin_warp_sum(along) * part * r.rstd;
+#pragma unroll
+        for (int k = 0; k < vectors; k++) {
+            int column = column_of(k);
+            if (column >= d) continue;
+            float dy[8], x[8], weight[8], dx[8];
+            r.dy[k].get(dy);
+            r.x[k].get(x);
+            weights.get(k, weight);
+            r.old[k].get(dx);
+            if (adds && !early) rin_get8(g.dx, row * d + column, dx);
+#pragma unroll
+            for (int j = 0; j < 8; j++) {
+                float n = (x[j] - r.mean) * r.rstd;
+                dx[j] += r.rstd * (dy[j] * weight[j]) - sum - n * along;
+            }
+            rin_put8(g.dx, row * d + column, dx);
+        }
     }
     if (!g.dweight && !g.dbias) return;
 #pragma unroll
@@ -405,14 +519,25 @@ static __global__ void __launch_bounds__(RIN_BLOCK) norm_grad_any(rin_norm_gradi
     }
 }
 
-template <int vectors>
-static void launch_norm_grad_rows(cudaStream_t stream, const rin_norm_gradient &g, unsigned blocks) {
-    auto kernel = g.x.bf16 ? norm_grad_rows<vectors, true, true> : norm_grad_rows<vectors, true, false>;
-    if (!g.dy.bf16) kernel = g.x.bf16 ? norm_grad_rows<vectors, false, true> : norm_grad_rows<vectors, false, false>;
-    RIN_LAUNCH(kernel, blocks, RIN_BLOCK, 0, stream, g);
+/* These return the number of partial sums. */
+template <int vectors, bool dy_bf16, bool x_bf16>
+static int64_t launch_grad(cudaStream_t stream, const rin_norm_gradient &g) {
+    constexpr int most = PROCESSORS * grad_plan<vectors, dy_bf16, x_bf16>::BLOCKS;
+    static_assert(2 * most <= MOST_PARTIALS, "they have room");
+    int64_t blocks = clamp(ceil_div(g.rows, 2 * WARPS), 1, most);
+    RIN_LAUNCH((norm_grad_rows<vectors, dy_bf16, x_bf16>), (unsigned)blocks, RIN_BLOCK, 0, stream, g);
+    return blocks;
 }
 
-/* Returns the number of partial sums. */
+template <int vectors> static int64_t launch_grad_rows(cudaStream_t stream, const rin_norm_gradient &g) {
+    if (g.dy.bf16) {
+        if (g.x.bf16) return launch_grad<vectors, true, true>(stream, g);
+        return launch_grad<vectors, true, false>(stream, g);
+    }
+    if (g.x.bf16) return launch_grad<vectors, false, true>(stream, g);
+    return launch_grad<vectors, false, false>(stream, g);
+}
+
 static int64_t launch_grad_long(cudaStream_t stream, const rin_norm_gradient &g) {
     if (g.dx.data) RIN_LAUNCH(norm_grad_any, (unsigned)ceil_div(g.rows, WARPS), RIN_BLOCK, 0, stream, g);
     if (!g.dweight && !g.dbias) return 0;
@@ -422,12 +547,11 @@ static int64_t launch_grad_long(cudaStream_t stream, const rin_norm_gradient &g)
 
 void rin_launch_layer_norm_grad(cudaStream_t stream, const rin_norm_gradient *gradient) {
     const rin_norm_gradient &g = *gradient;
-    int64_t vectors = g.d % 8 ? GRAD_VECTORS + 1 : ceil_div(g.d, TILE),
-            blocks = clamp(ceil_div(g.rows, WARPS), 1, GRAD_BLOCKS);
-    if (vectors == 1) launch_norm_grad_rows<1>(stream, g, (unsigned)blocks);
-    else if (vectors == 2) launch_norm_grad_rows<2>(stream, g, (unsigned)blocks);
-    else if (vectors == 3) launch_norm_grad_rows<3>(stream, g, (unsigned)blocks);
-    else if (vectors == GRAD_VECTORS) launch_norm_grad_rows<GRAD_VECTORS>(stream, g, (unsigned)blocks);
+    int64_t vectors = g.d % 8 ? GRAD_VECTORS + 1 : ceil_div(g.d, TILE), blocks;
+    if (vectors == 1) blocks = launch_grad_rows<1>(stream, g);
+    else if (vectors == 2) blocks = launch_grad_rows<2>(stream, g);
+    else if (vectors == 3) blocks = launch_grad_rows<3>(stream, g);
+    else if (vectors == GRAD_VECTORS) blocks = launch_grad_rows<GRAD_VECTORS>(stream, g);
     else blocks = launch_grad_long(stream, g);
     fold f = {g.scratch, {g.dweight, g.dbias}, {g.dweight_adds, g.dbias_adds}, blocks, g.d};
     if (g.dweight || g.dbias) launch_fold(stream, f, 2);

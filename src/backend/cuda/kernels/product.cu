@@ -80,34 +80,37 @@ template <bool forward> __device__ static void multiply_strip(const uint16_t *st
     }
 }
 
-template <bool forward>
+template <bool forward, bool drops, bool slopes>
 __device__ static void store_tile(const rin_product_end *end, int64_t row, int64_t column, float sums[4][4][4]) {
     int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     row += warp / 4 * 64 + lane / 4;
     column += warp % 4 * 32 + lane % 4 * 8;
     float bias[8];
-    rin_product_draw draw;
+    rin_product_draw draw = {};
     if (forward) {
-        draw = rin_product_draw_of(end);
+        if (drops) draw = rin_product_draw_of(end);
         rin_product_bias8(end, column, bias);
     }
 #pragma unroll
-    for (int i = 0; i < 8; i++) {
-        int64_t at = row + i * 8;
-        float z[8];
+    for (int i = 0; i < 4; i++) {
+        int64_t at = row + i * 16;
+        float z[2][8];
 #pragma unroll
-        for (int k = 0; k < 8; k++) z[k] = sums[i / 2][k / 2][i % 2 * 2 + k % 2];
+        for (int k = 0; k < 16; k++) z[k / 8][k % 8] = sums[i][k % 8 / 2][k / 8 * 2 + k % 2];
         if (forward) {
-            rin_product_forward8(end, &draw, at, column, bias, z);
+            rin_product_forward<drops, slopes>(end, &draw, at, column, bias, z);
         } else {
-            uint4 times = rin_product_times8(end, at, column);
-            rin_product_gather8(z);
-            rin_product_backward8(end, at, column, times, z);
+#pragma unroll
+            for (int line = 0; line < 2; line++) {
+                uint4 times = rin_product_times8(end, at + line * 8, column);
+                rin_product_gather8(z[line]);
+                rin_product_backward8(end, at + line * 8, column, times, z[line]);
+            }
         }
     }
 }
 
-template <bool forward>
+template <bool forward, bool drops, bool slopes>
 static __global__ void __launch_bounds__(THREADS, 2)
     product(const uint16_t *a, const uint16_t *b, int64_t k, rin_product_end end) {
     RIN_DYNAMIC_SHARED(uint16_t, shared);
@@ -128,7 +131,7 @@ static __global__ void __launch_bounds__(THREADS, 2)
         rin_copy_commit();
         multiply_strip<forward>(shared + s % STAGES * STAGE, sums);
     }
-    store_tile<forward>(&end, row, column, sums);
+    store_tile<forward, drops, slopes>(&end, row, column, sums);
 }
 
 static bool aligned(const void *memory) {
@@ -154,7 +157,12 @@ bool rin_launch_fused_product(cudaStream_t stream, const rin_fused_product *p, i
     rin_product_end end = rin_product_end_of(p);
     unsigned blocks = (unsigned)((p->m + TILE - 1) / TILE * (p->n / TILE));
     size_t shared = sizeof(uint16_t) * STAGE * STAGES;
-    if (p->b_transposed) RIN_LAUNCH(product<true>, blocks, THREADS, shared, stream, p->a, p->b, p->k, end);
-    else RIN_LAUNCH(product<false>, blocks, THREADS, shared, stream, p->a, p->b, p->k, end);
+    void (*kernel)(const uint16_t *, const uint16_t *, int64_t, rin_product_end) = product<false, false, false>;
+    if (p->b_transposed) {
+        kernel = end.threshold ? p->slope ? product<true, true, true> : product<true, true, false>
+                 : p->slope ? product<true, false, true>
+                               : product<true, false, false>;
+    }
+    RIN_LAUNCH(kernel, blocks, THREADS, shared, stream, p->a, p->b, p->k, end);
     return true;
 }

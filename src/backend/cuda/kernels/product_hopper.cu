@@ -2,10 +2,10 @@
 /*
  * Fused products on Hopper (sm_90a). A block keeps to one strip of 128 columns and to every so many tiles of 128 rows.
  *
- * One thread has the copy engine (TMA) fill boxes of 128 x 64 numbers in shared memory. Two warpgroups take turns:
- * while one has the tensor cores multiply a tile, the other finishes its last one. The weights' first 512 of k stay in
- * shared memory; the rows, and what remains of the weights, pass through a ring of boxes, in the order in which they
- * are used.
+ * One thread has the copy engine (TMA) fill boxes of 128 x 64 numbers in shared memory. Two pairs of warpgroups take
+ * turns: while one has the tensor cores multiply a tile, 64 rows each, the other finishes its last one. (Two single
+ * warpgroups are too few to hide what finishing waits for.) The weights' first 512 of k stay in shared memory; the
+ * rows, and what remains of the weights, pass through a ring of boxes, in the order in which they are used.
  *
  * The forward weights' rows come in the order of product.cuh, by a tensor map of five dimensions.
  */
@@ -16,13 +16,14 @@
 
 enum {
     TILE = RIN_PRODUCT_TILE,
-    STRIP = 64,                 /* of k: 128 bytes, the width that the copy engine swizzles */
-    BOX = TILE * STRIP * 2,     /* bytes */
-    HALF = BOX / 2,             /* 64 rows of a, 64 columns of backward weights */
-    BOXES = 14,                 /* in shared memory */
-    RESIDENT = 8,               /* of these, at most, hold weights for good */
-    GROUP = 128,                /* threads of a warpgroup */
-    THREADS = 3 * GROUP,        /* the copying one is the first */
+    STRIP = 64,             /* of k: 128 bytes, the width that the copy engine swizzles */
+    BOX = TILE * STRIP * 2, /* bytes */
+    HALF = BOX / 2,         /* 64 rows of a, 64 columns of backward weights */
+    BOXES = 14,             /* in shared memory */
+    RESIDENT = 8,           /* of these, at most, hold weights for good */
+    GROUP = 128,            /* threads of a warpgroup */
+    PAIR = 2 * GROUP,
+    THREADS = GROUP + 2 * PAIR, /* the copying one is the first */
     SHARED = BOXES * BOX + 1024 /* boxes begin at multiples of 1024 */
 };
 
@@ -78,6 +79,11 @@ __device__ static inline void copy_box_5d(uint32_t to, const CUtensorMap *map, u
                  : "memory");
 }
 
+/* To the L2 cache. */
+__device__ static inline void prefetch_box(const CUtensorMap *map, int x, int y) {
+    asm volatile("cp.async.bulk.prefetch.tensor.2d.L2.global [%0, {%1, %2}];" ::"l"(map), "r"(x), "r"(y) : "memory");
+}
+
 /*
  * A matrix in shared memory, swizzled by 128 bytes. Where k is contiguous, 8 rows take 1024 bytes, and so do 8 of k
  * where the columns are; there, 64 columns take a half of a box.
@@ -113,12 +119,9 @@ template <int left> __device__ static inline void multiply_wait() {
 }
 
 /* The compiler may not carry the sums' registers across this. */
-__device__ static inline void pin(float sums[2][64]) {
+__device__ static inline void pin(float sums[64]) {
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-#pragma unroll
-        for (int k = 0; k < 64; k++) asm volatile("" : "+f"(sums[i][k])::"memory");
-    }
+    for (int k = 0; k < 64; k++) asm volatile("" : "+f"(sums[k])::"memory");
 }
 
 /* ---- the block ---- */
@@ -147,9 +150,14 @@ __device__ static inline void copy_weights(const block *b, uint32_t to, const CU
 
 /* By one thread. */
 template <bool forward>
-__device__ static inline void copy_all(block b, const plan *plan, const CUtensorMap *rows, const CUtensorMap *weights) {
+__device__ static inline void copy_all(block b, const plan *plan, const CUtensorMap *rows, const CUtensorMap *weights,
+                                       const CUtensorMap *times) {
     uint32_t ring = b.boxes + plan->resident * BOX;
     for (int tile = b.first; tile < plan->tiles; tile += plan->sharers) {
+        if (!forward) {
+            prefetch_box(times, b.column * TILE, tile * TILE);
+            prefetch_box(times, b.column * TILE + STRIP, tile * TILE);
+        }
         for (int s = 0; s < plan->strips; s++) {
             bool stays = s < plan->resident;
             if (stays && tile == b.first) {
@@ -176,9 +184,11 @@ __device__ static inline void release(block *b, const plan *plan, int strip) {
     }
 }
 
-/* Queues the products of a tile; `used` lags behind by the last strip's, which is still being multiplied. */
+/* Queues the products of a half (0 or 1) of a tile; `used` lags behind by the last strip's, which is still being
+ * multiplied. */
 template <bool forward>
-__device__ static inline void multiply_tile(block b, block *used, const plan *plan, bool fresh, float sums[2][64]) {
+__device__ static inline void multiply_tile(block b, block *used, const plan *plan, bool fresh, int half,
+                                            float sums[64]) {
     uint32_t ring = b.boxes + plan->resident * BOX;
     for (int s = 0; s < plan->strips; s++) {
         barrier_wait(b.full + b.position * 8, b.phase);
@@ -191,14 +201,12 @@ __device__ static inline void multiply_tile(block b, block *used, const plan *pl
         } else if (fresh) {
             barrier_wait(b.weights + s * 8, 0);
         }
-        uint64_t left = describe<true>(rows), right = describe<forward>(columns);
+        uint64_t left = describe<true>(rows + half * HALF), right = describe<forward>(columns);
         pin(sums);
         asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 #pragma unroll
         for (int k = 0; k < STRIP / 16; k++) {
-            uint64_t at = right + k * (forward ? 32 : 16 * 128) / 16;
-            multiply<forward>(sums[0], left + k * 2, at, s > 0 || k > 0);
-            multiply<forward>(sums[1], left + HALF / 16 + k * 2, at, s > 0 || k > 0);
+            multiply<forward>(sums, left + k * 2, right + k * (forward ? 32 : 16 * 128) / 16, s > 0 || k > 0);
         }
         asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
         pin(sums);
@@ -209,83 +217,93 @@ __device__ static inline void multiply_tile(block b, block *used, const plan *pl
     }
 }
 
-__device__ static inline void take(const float sums[2][64], int line, int group, float z[8]) {
+__device__ static inline void take(const float sums[64], int group, float z[2][8]) {
 #pragma unroll
-    for (int k = 0; k < 8; k++) z[k] = sums[line / 2][(group * 4 + k / 2) * 4 + line % 2 * 2 + k % 2];
+    for (int k = 0; k < 16; k++) z[k / 8][k % 8] = sums[(group * 4 + k % 8 / 2) * 4 + k / 8 * 2 + k % 2];
 }
 
-__device__ static inline void finish_forward(const rin_product_end *end, const rin_product_draw *draw, int64_t row,
-                                             int64_t column, const float sums[2][64]) {
+/* What the block keeps for all its tiles. */
+typedef struct common {
+    float bias[TILE];
+    rin_product_draw draw;
+} common;
+
+template <bool drops, bool slopes>
+__device__ static inline void finish_forward(const rin_product_end *end, const common *common, int64_t row,
+                                             int64_t column, const float sums[64]) {
+    rin_product_draw draw = {};
+    if (drops) draw = common->draw;
 #pragma unroll
     for (int group = 0; group < TILE / 32; group++) {
-        float bias[8];
-        rin_product_bias8(end, column + group * 32, bias);
-#pragma unroll
-        for (int line = 0; line < 4; line++) {
-            float z[8];
-            take(sums, line, group, z);
-            rin_product_forward8(end, draw, row + line / 2 * 64 + line % 2 * 8, column + group * 32, bias, z);
-        }
+        float z[2][8];
+        const float4 *bias = (const float4 *)(common->bias + group * 32 + threadIdx.x % 4 * 8);
+        float4 low = bias[0], high = bias[1];
+        float all[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+        take(sums, group, z);
+        rin_product_forward<drops, slopes>(end, &draw, row, column + group * 32, all, z);
     }
 }
 
-/* times holds the upper 64 rows' factors, fetched while the products ran. */
-__device__ static inline void finish_backward(const rin_product_end *end, int64_t row, int64_t column, uint4 times[8],
-                                              const float sums[2][64]) {
+/* times holds one line's factors, fetched while the products ran. */
+__device__ static inline void finish_backward(const rin_product_end *end, int64_t row, int64_t column, uint4 times[4],
+                                              const float sums[64]) {
 #pragma unroll
-    for (int i = 0; i < 16; i++) {
-        int64_t at = row + i / 8 * 64 + i / 4 % 2 * 8, across = column + i % 4 * 32;
-        float z[8];
-        take(sums, i / 4, i % 4, z);
-        rin_product_gather8(z);
-        rin_product_backward8(end, at, across, times[i % 8], z);
-        if (i < 8) times[i] = rin_product_times8(end, at + 64, across);
+    for (int i = 0; i < 8; i++) {
+        int64_t at = row + i / 4 * 8, across = column + i % 4 * 32;
+        float z[2][8];
+        take(sums, i % 4, z);
+        rin_product_gather8(z[i / 4]);
+        rin_product_backward8(end, at, across, times[i % 4], z[i / 4]);
+        if (i < 4) times[i] = rin_product_times8(end, at + 8, across);
     }
 }
 
-/* By one of the two warpgroups, 0 or 1: every other tile of the block's. */
-template <bool forward>
-__device__ static inline void multiply_all(block b, const plan *plan, const rin_product_end *end, int group) {
-    rin_product_draw draw;
-    if (forward) draw = rin_product_draw_of(end);
-    int boxes = 2 * plan->strips - plan->resident, lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x % GROUP / 32;
-    int64_t column = (int64_t)b.column * TILE + lane % 4 * 8;
-    for (int turn = group, tile = b.first + group * plan->sharers; tile < plan->tiles;
+/* By one of the four warpgroups, 0 to 3: a half of every other tile of the block's. */
+template <bool forward, bool drops, bool slopes>
+__device__ static inline void multiply_all(block b, const plan *plan, const rin_product_end *end, const common *common,
+                                           int group) {
+    int boxes = 2 * plan->strips - plan->resident, pair = group / 2, half = group % 2;
+    for (int turn = pair, tile = b.first + pair * plan->sharers; tile < plan->tiles;
          turn += 2, tile += 2 * plan->sharers) {
-        int64_t row = (int64_t)tile * TILE + warp * 16 + lane / 4;
-        float sums[2][64];
-        uint4 times[8];
+        float sums[64];
         b.position = turn * boxes % plan->ring;
         b.phase = turn * boxes / plan->ring & 1;
         block used = b;
-        /* The other one's products come first. Only then are all earlier phases of the ring's barriers over, too:
+        /* The other pair's products come first. Only then are all earlier phases of the ring's barriers over, too:
          * of two phases a wait cannot tell the older. */
-        if (turn > 0) asm volatile("bar.sync %0, %1;" ::"r"(1 + group), "n"(2 * GROUP) : "memory");
-        multiply_tile<forward>(b, &used, plan, turn < 2, sums);
+        if (turn > 0) asm volatile("bar.sync %0, %1;" ::"r"(1 + pair), "n"(2 * PAIR) : "memory");
+        multiply_tile<forward>(b, &used, plan, turn < 2, half, sums);
         if (tile + plan->sharers < plan->tiles) {
-            asm volatile("bar.arrive %0, %1;" ::"r"(2 - group), "n"(2 * GROUP) : "memory");
+            asm volatile("bar.arrive %0, %1;" ::"r"(2 - pair), "n"(2 * PAIR) : "memory");
         }
+        int thread;
+        asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread)); /* here, not in registers that the products want */
+        int64_t row = tile * (int64_t)TILE + half * 64 + thread % GROUP / 32 * 16 + thread % 32 / 4;
+        int64_t column = b.column * (int64_t)TILE + thread % 4 * 8;
+        uint4 times[4];
         if (!forward) {
 #pragma unroll
-            for (int i = 0; i < 8; i++) times[i] = rin_product_times8(end, row + i / 4 * 8, column + i % 4 * 32);
+            for (int i = 0; i < 4; i++) times[i] = rin_product_times8(end, row, column + i * 32);
         }
         multiply_wait<0>();
         pin(sums);
         release(&used, plan, plan->strips - 1);
-        if (forward) finish_forward(end, &draw, row, column, sums);
+        if (forward) finish_forward<drops, slopes>(end, common, row, column, sums);
         else finish_backward(end, row, column, times, sums);
     }
 }
 
 #endif
 
-template <bool forward>
+template <bool forward, bool drops, bool slopes>
 static __global__ void __launch_bounds__(THREADS, 1)
     product(const __grid_constant__ CUtensorMap rows, const __grid_constant__ CUtensorMap weights,
-            const __grid_constant__ plan plan, const __grid_constant__ rin_product_end end) {
+            const __grid_constant__ CUtensorMap times, const __grid_constant__ plan plan,
+            const __grid_constant__ rin_product_end end) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
     RIN_DYNAMIC_SHARED(unsigned char, shared);
     __shared__ uint64_t barriers[2 * BOXES + RESIDENT];
+    __shared__ __align__(16) common common;
     uint32_t barrier = (uint32_t)__cvta_generic_to_shared(barriers);
     block b = {};
     b.boxes = ((uint32_t)__cvta_generic_to_shared(shared) + 1023u) & ~1023u;
@@ -294,19 +312,24 @@ static __global__ void __launch_bounds__(THREADS, 1)
     if (threadIdx.x == 0) {
         for (int i = 0; i < BOXES; i++) {
             barrier_init(b.full + i * 8, 1);
-            barrier_init(b.empty + i * 8, GROUP / 32);
+            barrier_init(b.empty + i * 8, PAIR / 32);
         }
         for (int i = 0; i < RESIDENT; i++) barrier_init(b.weights + i * 8, 1);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
         asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+        if (drops) common.draw = rin_product_draw_of(&end);
+    }
+    if (forward && threadIdx.x < TILE) {
+        common.bias[threadIdx.x] = end.bias ? rin_from_bf16(end.bias[b.column * TILE + threadIdx.x]) : 0.0f;
     }
     __syncthreads();
-    if (threadIdx.x < GROUP) {
-        asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
-        if (threadIdx.x == 0) copy_all<forward>(b, &plan, &rows, &weights);
+    int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / GROUP, 0); /* the compiler sees that a warp agrees */
+    if (group == 0) {
+        asm volatile("setmaxnreg.dec.sync.aligned.u32 32;");
+        if (threadIdx.x == 0) copy_all<forward>(b, &plan, &rows, &weights, &times);
     } else {
-        asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-        multiply_all<forward>(b, &plan, &end, (int)threadIdx.x / GROUP - 1);
+        asm volatile("setmaxnreg.inc.sync.aligned.u32 112;"); /* all 640 begin with 96 */
+        multiply_all<forward, drops, slopes>(b, &plan, &end, &common, group - 1);
     }
 #endif
 }
@@ -360,12 +383,14 @@ static bool encode_weights(CUtensorMap *map, const rin_fused_product *p) {
     return encode(map, p->b, 5, size, stride, box);
 }
 
-template <bool forward> static bool prepare() {
+typedef void (*product_kernel)(CUtensorMap, CUtensorMap, CUtensorMap, plan, rin_product_end);
+
+static bool prepare(product_kernel kernel) {
     cudaFuncAttributes attributes;
-    const void *kernel = (const void *)product<forward>;
     /* Built for another architecture than sm_90a the kernel is empty, and has no barriers. */
-    if (cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess && attributes.sharedSizeBytes > 0 &&
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED) == cudaSuccess) {
+    if (cudaFuncGetAttributes(&attributes, (const void *)kernel) == cudaSuccess && attributes.sharedSizeBytes > 0 &&
+        cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED) ==
+            cudaSuccess) {
         return true;
     }
     cudaGetLastError();
@@ -385,15 +410,22 @@ bool rin_launch_product_hopper(cudaStream_t stream, const rin_fused_product *p) 
     plan.tiles = (int)((p->m + TILE - 1) / TILE);
     plan.sharers = processors / plan.columns < plan.tiles ? processors / plan.columns : plan.tiles;
     if ((int64_t)plan.strips * 2 * plan.tiles > INT32_MAX) return false;
-    CUtensorMap rows, weights;
-    int64_t size[] = {p->k, p->m};
+    CUtensorMap rows, weights, times;
+    int64_t size[] = {p->k, p->m}, across[] = {p->n, p->m};
     int box[] = {STRIP, TILE};
     if (!encode(&rows, p->a, 2, size, &p->k, box) || !encode_weights(&weights, p)) return false;
-    if (!(p->b_transposed ? prepare<true>() : prepare<false>())) return false;
+    if (p->b_transposed) times = rows; /* not used */
+    else if (!encode(&times, p->times, 2, across, &p->n, box)) return false;
     rin_product_end end = rin_product_end_of(p);
+    product_kernel kernel = product<false, false, false>;
+    if (p->b_transposed) {
+        kernel = end.threshold ? p->slope ? product<true, true, true> : product<true, true, false>
+                 : p->slope ? product<true, false, true>
+                               : product<true, false, false>;
+    }
+    if (!prepare(kernel)) return false;
     unsigned blocks = (unsigned)(plan.columns * plan.sharers);
-    if (p->b_transposed) RIN_LAUNCH(product<true>, blocks, THREADS, SHARED, stream, rows, weights, plan, end);
-    else RIN_LAUNCH(product<false>, blocks, THREADS, SHARED, stream, rows, weights, plan, end);
+    RIN_LAUNCH(kernel, blocks, THREADS, SHARED, stream, rows, weights, times, plan, end);
     return true;
 }
 
