@@ -20,8 +20,9 @@ typedef struct tally {
 } tally;
 
 /*
- * With products of bf16 (or TF32), forwards are within 2e-2 (5e-3). What amplifies rounding is not: gradients against the largest one of a
- * case (PyTorch in bf16 misses them by 5.2e-2), steps, and sampling, whose first step divides by 3e-5.
+ * With products of bf16 (or TF32), forwards are within 2e-2 (5e-3). What amplifies rounding is not: gradients against
+ * the largest one of a case (PyTorch in bf16 misses them by 5.2e-2), steps, and sampling, whose first step divides by
+ * 3e-5.
  */
 static bool is_good(const tally *t, const rin_check_result *result) {
     const double gradients = 6e-2;
@@ -51,7 +52,8 @@ static void test_cases_pass(void **state) {
             int n_failed = -1, threads = strncmp(rin_backend_row(b)->name, "ref", 3) == 0 ? 1 : 2;
             if (!rin_backend_row(b)->available()) continue;
             assert_ok(rin_check_case(path, rin_backend_row(b)->name, threads, count, &t, &n_failed, &error), &error);
-            if ((n_failed && !t.rounds) || t.failed) fail_msg("%s on %s: %s", folders[i], rin_backend_row(b)->name, t.first);
+            if ((n_failed && !t.rounds) || t.failed)
+                fail_msg("%s on %s: %s", folders[i], rin_backend_row(b)->name, t.first);
             assert_true(t.passed >= 4);
         }
     }
