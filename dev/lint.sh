@@ -26,7 +26,8 @@ check       config graph op compile backend exec model diffusion checkpoint samp
 cli
 "
 
-sources=$(find src include tests -name '*.[ch]' -o -path 'src/*' -name '*.def' | LC_ALL=C sort)
+sources=$(find src include tests -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' -o -name '*.cc' -o -path 'src/*' -name '*.def' |
+    LC_ALL=C sort)
 texts=$(find . \( -path './build*' -o -path ./.git -o -path ./demo -o -path ./runs \) -prune -o -type f \( -name '*.sh' -o -name '*.md' \
     -o -name '*.txt' -o -name '*.cmake' -o -name '*.in' -o -name '*.ini' -o -name Makefile \) ! -name 'lint*.sh' -print | LC_ALL=C sort)
 
@@ -49,7 +50,7 @@ BEGIN {
 }
 
 FNR == 1 {
-    code = FILENAME ~ /\.(c|h|def)$/
+    code = FILENAME ~ /\.(c|h|cu|cuh|cc|def)$/
     split(FILENAME, parts, "/")
     room = parts[1] == "src" ? parts[2] : ""
     library = room != "" && room != "cli"

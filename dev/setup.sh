@@ -25,6 +25,7 @@ need_module inih libinih-dev
 if [ "${1:-}" = tests ]; then
     need_module cmocka libcmocka-dev
     need_command valgrind valgrind
+    need_command c++ g++
 fi
 [ -n "$missing" ] || exit 0
 

@@ -248,7 +248,7 @@ typedef struct rin_bench_options {
     int64_t batch;
     int steps;          /* measured runs of each; two more come first */
     bool gemm_only;     /* only the peak of matrix products */
-    const char *device; /* NULL: cpu */
+    const char *device; /* NULL: that of the configuration */
     bool profile;       /* also the slowest ops, in rin_bench_result.profile */
     int sample_steps;   /* 0: no sampling is timed */
 } rin_bench_options;

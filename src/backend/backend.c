@@ -13,7 +13,7 @@ static const rin_backend_table *const rows[] = {
 #ifdef RIN_HAVE_X86
     &rin_backend_cpu_avx512, &rin_backend_cpu_avx2,
 #endif
-    &rin_backend_cpu_plain,  &rin_backend_ref32,    &rin_backend_ref64,
+    &rin_backend_cpu_plain,  &rin_backend_ref32,     &rin_backend_ref64,
 #ifdef RIN_HAVE_CUDA
     &rin_backend_cuda_bf16,  &rin_backend_cuda_tf32, &rin_backend_cuda_fp32,
 #endif
@@ -66,7 +66,10 @@ rin_status rin_backend_create(const char *name, const rin_backend_options *optio
         known = true;
         if (rows[i]->available()) return open_row(rows[i], &own, out, error);
     }
-    if (strncmp(name, "cuda", 4) == 0 && (known || strcmp(name, "cuda") == 0 || name[4] == '-' || name[4] == ':')) {
+    bool cuda = strncmp(name, "cuda", 4) == 0 &&
+                (length == 4 || strncmp(name, "cuda-bf16", length) == 0 || strncmp(name, "cuda-tf32", length) == 0 ||
+                 strncmp(name, "cuda-fp32", length) == 0);
+    if (cuda) {
         return rin_error_set(error, RIN_ERR_UNSUPPORTED, "device '%.100s': %s; --device cpu works everywhere", name,
                              known ? "no NVIDIA GPU with its driver and cuBLASLt (libcublasLt.so) was found"
                                    : "this build has no CUDA (cmake -DRIN_CUDA=ON makes one that does)");

@@ -234,8 +234,10 @@ rin_status rin_bench(const rin_config *config, const rin_bench_options *options,
     bench b = {.config = &own, .options = options, .result = result};
     rin_backend_options backend = {.threads = (int)own.train.threads};
     rin_status status = rin_config_validate(&own, error);
+    char configured[RIN_DEVICE_NAME];
+    rin_config_device(&own.train, configured);
     if (status == RIN_OK)
-        status = rin_backend_create(options->device ? options->device : "cpu", &backend, &b.backend, error);
+        status = rin_backend_create(options->device ? options->device : configured, &backend, &b.backend, error);
     if (status == RIN_OK) result->threads = b.backend->threads;
     if (status == RIN_OK && !(b.seconds = rin_calloc((size_t)RIN_MAX(2 * options->steps, 5), sizeof *b.seconds, error)))
         status = RIN_ERR_MEMORY;

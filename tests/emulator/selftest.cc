@@ -350,7 +350,7 @@ static void test_products(rin_products *products) {
                          view(out_bf16, add, add16),
                          view(out_bf16, bias, bias16),
                          nullptr};
-        if (rin_products_has_row_sums(products, &p)) p.row_sums = sums.data();
+        if (rin_products_makes_row_sums(&p)) p.row_sums = sums.data();
         rin_error error = {};
         EXPECT(rin_products_run(products, nullptr, &p, workspace.data(), &error));
         for (int i = 0; i < M; i++) {

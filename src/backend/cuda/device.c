@@ -11,7 +11,7 @@ struct rin_recording {
 bool rin_cuda_check(rin_cuda *cuda, cudaError_t code, const char *doing) {
     if (code == cudaSuccess) return true;
     if (cuda->failure.code == RIN_OK)
-        (void)rin_error_set(&cuda->failure, code == cudaErrorMemoryAllocation ? RIN_ERR_MEMORY : RIN_ERR_INTERNAL,
+        (void)rin_error_set(&cuda->failure, code == cudaErrorMemoryAllocation ? RIN_ERR_MEMORY : RIN_ERR_DEVICE,
                             "GPU %d, %s: %s", cuda->device, doing, cudaGetErrorString(code));
     return false;
 }

@@ -12,14 +12,21 @@
 
 /* ---- the library ---- */
 
-#define LIBRARY_FUNCTIONS(X)                                                                           \
-    X(cublasLtCreate)                                                                                  \
-    X(cublasLtDestroy)                                                                                 \
-    X(cublasLtMatmul)                                                                                  \
-    X(cublasLtMatmulDescCreate) X(cublasLtMatmulDescDestroy) X(cublasLtMatmulDescSetAttribute)         \
-        X(cublasLtMatrixLayoutCreate) X(cublasLtMatrixLayoutDestroy) X(cublasLtMatmulPreferenceCreate) \
-            X(cublasLtMatmulPreferenceDestroy) X(cublasLtMatmulPreferenceSetAttribute)                 \
-                X(cublasLtMatmulAlgoGetHeuristic)
+/* clang-format off */
+#define LIBRARY_FUNCTIONS(X) \
+    X(cublasLtCreate) \
+    X(cublasLtDestroy) \
+    X(cublasLtMatmul) \
+    X(cublasLtMatmulDescCreate) \
+    X(cublasLtMatmulDescDestroy) \
+    X(cublasLtMatmulDescSetAttribute) \
+    X(cublasLtMatrixLayoutCreate) \
+    X(cublasLtMatrixLayoutDestroy) \
+    X(cublasLtMatmulPreferenceCreate) \
+    X(cublasLtMatmulPreferenceDestroy) \
+    X(cublasLtMatmulPreferenceSetAttribute) \
+    X(cublasLtMatmulAlgoGetHeuristic)
+/* clang-format on */
 
 typedef struct library {
     void *handle;

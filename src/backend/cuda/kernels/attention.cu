@@ -12,7 +12,7 @@
  *
  * attention_any.cu does everything else.
  */
-#include "attention.cuh"
+#include "backend/cuda/kernels/attention.cuh"
 
 #define LOG2_E 1.44269504088896341
 

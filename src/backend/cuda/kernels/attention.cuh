@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "device.cuh"
+#include "backend/cuda/kernels/device.cuh"
 
 enum { WARPS = 4, THREADS = 32 * WARPS };
 

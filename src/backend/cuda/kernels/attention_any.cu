@@ -5,7 +5,7 @@
  * 3 times from shared memory, which takes more cycles than they do. A block makes up to 64 columns of results; for
  * wider heads there are more blocks, each of which makes all scores.
  */
-#include "attention.cuh"
+#include "backend/cuda/kernels/attention.cuh"
 
 #define LN_2 0.693147180559945309f
 

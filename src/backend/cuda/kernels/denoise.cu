@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A step of sampling. Rounded operation by operation like diffusion/sampler.c: near the noise, where the signal level is
- * 1e-9, the estimate divides what rounding leaves by 3e-5.
+ * A step of sampling. Rounded operation by operation like diffusion/sampler.c: near the noise, where the signal level
+ * is 1e-9, the estimate divides what rounding leaves by 3e-5.
  */
 #include "backend/cuda/kernels/device.cuh"
 

@@ -9,11 +9,11 @@
 #include "backend/cuda/launch.h"
 
 #ifdef RIN_EMULATE
-#include "emulator.h"
+#include <emulator.h>
 #else
 /* The emulator defines the same names. */
 #define RIN_LAUNCH(kernel, grid, block, shared, stream, ...) kernel<<<grid, block, shared, stream>>>(__VA_ARGS__)
-#define RIN_DYNAMIC_SHARED(type, name)                              \
+#define RIN_DYNAMIC_SHARED(type, name)                                 \
     extern __shared__ __align__(128) unsigned char rin_shared_bytes[]; \
     type *name = (type *)rin_shared_bytes
 
@@ -33,9 +33,10 @@ __device__ static inline float rin_exp2(float x) {
 
 /* c (16, 8) += a (16, 16) b (16, 8), bf16 products, float sums, over a warp: PTX mma.m16n8k16. */
 __device__ static inline void rin_mma(float c[4], const uint32_t a[4], const uint32_t b[2]) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
 /* Four 8 x 8 matrices of bf16 from shared memory; lane 8 m + r gives the address of row r of matrix m (16 bytes). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One pass over a tensor: what follows a product (activation, dropout, drop-path, residual), products with slopes, sums,
- * conversions. Bound by memory: a thread moves eight elements at a time, 16 bytes of bf16.
+ * One pass over a tensor: what follows a product (activation, dropout, drop-path, residual), products with slopes,
+ * sums, conversions. Bound by memory: a thread moves eight elements at a time, 16 bytes of bf16.
  */
 #include "backend/cuda/kernels/device.cuh"
 
@@ -135,7 +135,8 @@ static bool in_eights(const rin_finish *how) {
     return how->per_example % 8 == 0;
 }
 
-void rin_launch_finish(cudaStream_t stream, rin_finish how, rin_view z, rin_view residual, rin_view out, rin_view slope) {
+void rin_launch_finish(cudaStream_t stream, rin_finish how, rin_view z, rin_view residual, rin_view out,
+                       rin_view slope) {
     if (in_eights(&how)) RIN_LAUNCH(finish8, rin_blocks(how.n / 8), RIN_BLOCK, 0, stream, how, z, residual, out, slope);
     else RIN_LAUNCH(finish1, rin_blocks(how.n), RIN_BLOCK, 0, stream, how, z, residual, out, slope);
 }

@@ -58,7 +58,8 @@ __global__ static void drop_labels(const rin_cuda_step *step, uint32_t key, floa
 
 void rin_launch_sin_cos(cudaStream_t stream, int64_t rows, int64_t cols, int64_t repeat, int64_t dim, float scale,
                         rin_view out) {
-    RIN_LAUNCH(sin_cos, rin_blocks(rows * cols * repeat * dim), RIN_BLOCK, 0, stream, rows, cols, repeat, dim, scale, out);
+    RIN_LAUNCH(sin_cos, rin_blocks(rows * cols * repeat * dim), RIN_BLOCK, 0, stream, rows, cols, repeat, dim, scale,
+               out);
 }
 
 void rin_launch_time_encode(cudaStream_t stream, const float *gamma, int64_t batch, int64_t dim, float scale,

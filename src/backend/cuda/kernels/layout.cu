@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables added to every example, parts of token streams, patches. Rows of a multiple of eight elements move in eights. */
+/* Tables added to every example, parts of token streams, patches. Rows of a multiple of eight elements move in eights.
+ */
 #include "backend/cuda/kernels/device.cuh"
 
 /* ---- W elements at once: 8 or 1 ---- */
@@ -107,7 +108,7 @@ __global__ static void unpatch(rin_patches p, rin_view tokens, rin_view video) {
 
 /* ---- launches ---- */
 
-#define IN_EIGHTS(kernel, d, n, ...)                                                             \
+#define IN_EIGHTS(kernel, d, n, ...)                                                                 \
     if ((d) % 8 == 0) RIN_LAUNCH(kernel<8>, rin_blocks((n) / 8), RIN_BLOCK, 0, stream, __VA_ARGS__); \
     else RIN_LAUNCH(kernel<1>, rin_blocks(n), RIN_BLOCK, 0, stream, __VA_ARGS__)
 

@@ -72,7 +72,8 @@ __global__ static void rescale(float scale, float shift, rin_view x, rin_view ou
     for (int64_t i = rin_thread(); i < n; i += rin_threads()) rin_put(out, i, scale * rin_get(x, i) + shift);
 }
 
-__global__ static void add_noise(rin_view x0, rin_view noise, const float *gamma, rin_view out, int64_t n, int64_t each) {
+__global__ static void add_noise(rin_view x0, rin_view noise, const float *gamma, rin_view out, int64_t n,
+                                 int64_t each) {
     for (int64_t i = rin_thread(); i < n; i += rin_threads()) {
         float g = gamma[i / each];
         rin_put(out, i, sqrtf(g) * rin_get(x0, i) + sqrtf(1.0f - g) * rin_get(noise, i));
@@ -104,8 +105,8 @@ __global__ static void mask_hidden(const rin_cuda_step *step, rin_view hidden, c
     }
 }
 
-__global__ static void mask_hidden8(const rin_cuda_step *step, rin_view hidden, const float *u, double rate, int64_t all,
-                                    rin_view out, int64_t n, int64_t each) {
+__global__ static void mask_hidden8(const rin_cuda_step *step, rin_view hidden, const float *u, double rate,
+                                    int64_t all, rin_view out, int64_t n, int64_t each) {
     float threshold = 1.0f - (float)rate;
     for (int64_t i = 8 * rin_thread(); i < n; i += 8 * rin_threads()) {
         double example = (double)(step->first_example + (uint64_t)(i / each));

@@ -3,7 +3,7 @@
  * Fused products for every GPU with bf16 tensor cores: a block of 8 warps makes 128 x 128 sums, a warp 64 x 32 of them,
  * from strips of 32 of k that come to shared memory three at a time. product_hopper.cu is faster where it runs.
  */
-#include "product.cuh"
+#include "backend/cuda/kernels/product.cuh"
 
 enum {
     TILE = RIN_PRODUCT_TILE,

@@ -11,7 +11,7 @@
 #ifndef RIN_CUDA_PRODUCT_CUH
 #define RIN_CUDA_PRODUCT_CUH
 
-#include "device.cuh"
+#include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/product.h"
 
 enum { RIN_PRODUCT_TILE = 128 }; /* rows and columns */

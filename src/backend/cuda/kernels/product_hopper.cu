@@ -9,7 +9,7 @@
  *
  * The forward weights' rows come in the order of product.cuh, by a tensor map of five dimensions.
  */
-#include "product.cuh"
+#include "backend/cuda/kernels/product.cuh"
 
 #ifndef RIN_EMULATE
 #include <cuda.h>
