@@ -5,7 +5,7 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/launch.h"
-#include "backend/cuda/product.h"
+#include "backend/cuda/fused.h"
 #include "backend/cuda/products.h"
 #include "op/op.h"
 

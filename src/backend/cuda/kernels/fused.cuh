@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What becomes of a tile of sums, for both fused products (product.cu, product_hopper.cu).
+ * What becomes of a tile of sums, for both fused products (fused.cu, fused_hopper.cu).
  *
  * Tensor cores leave a quad of lanes with 8 columns of a row, 2 each, for every 8 columns. Memory and random numbers
  * want 8 consecutive columns a lane. So each 32 columns are shared out such that lane q of a quad ends up with columns
@@ -8,11 +8,11 @@
  * the tensor cores' is column 8 q + 2 i + e), the backward one, whose weights lie the other way, trades sums among the
  * quad.
  */
-#ifndef RIN_CUDA_PRODUCT_CUH
-#define RIN_CUDA_PRODUCT_CUH
+#ifndef RIN_CUDA_FUSED_CUH
+#define RIN_CUDA_FUSED_CUH
 
 #include "backend/cuda/kernels/device.cuh"
-#include "backend/cuda/product.h"
+#include "backend/cuda/fused.h"
 
 enum { RIN_PRODUCT_TILE = 128 }; /* rows and columns */
 
@@ -37,7 +37,7 @@ static inline rin_product_end rin_product_end_of(const rin_fused_product *p) {
 }
 
 #ifndef RIN_EMULATE
-/* product_hopper.cu; false, with nothing queued, where this build or this device cannot. */
+/* fused_hopper.cu; false, with nothing queued, where this build or this device cannot. */
 bool rin_launch_product_hopper(cudaStream_t stream, const rin_fused_product *p);
 #endif
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fused products for every GPU with bf16 tensor cores: a block of 8 warps makes 128 x 128 sums, a warp 64 x 32 of them,
- * from strips of 32 of k that come to shared memory three at a time. product_hopper.cu is faster where it runs.
+ * from strips of 32 of k that come to shared memory three at a time. fused_hopper.cu is faster where it runs.
  */
-#include "backend/cuda/kernels/product.cuh"
+#include "backend/cuda/kernels/fused.cuh"
 
 enum {
     TILE = RIN_PRODUCT_TILE,
@@ -64,7 +64,7 @@ template <bool forward> __device__ static void multiply_strip(const uint16_t *st
             uint32_t pair[4];
             int which = j + matrix / 2;
             if (forward) {
-                int row = left + line / 2 * 8 + which * 2 + line % 2; /* the order of product.cuh */
+                int row = left + line / 2 * 8 + which * 2 + line % 2; /* the order of fused.cuh */
                 rin_ldmatrix(pair, b + narrow(row, step * 2 + matrix % 2));
             } else {
                 rin_ldmatrix_trans(pair, b + wide(step * 16 + matrix % 2 * 8 + line, left / 8 + which));

@@ -7,9 +7,9 @@
  * warpgroups are too few to hide what finishing waits for.) The weights' first 512 of k stay in shared memory; the
  * rows, and what remains of the weights, pass through a ring of boxes, in the order in which they are used.
  *
- * The forward weights' rows come in the order of product.cuh, by a tensor map of five dimensions.
+ * The forward weights' rows come in the order of fused.cuh, by a tensor map of five dimensions.
  */
-#include "backend/cuda/kernels/product.cuh"
+#include "backend/cuda/kernels/fused.cuh"
 
 #ifndef RIN_EMULATE
 #include <cuda.h>

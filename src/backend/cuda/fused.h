@@ -3,8 +3,8 @@
  * Products of bf16 matrices with what follows them: an MLP's first layer with its GELU, and the way back through it.
  * cuBLASLt knows only an approximate GELU, and what it leaves to other kernels costs a pass over the widest tensors.
  */
-#ifndef RIN_CUDA_PRODUCT_H
-#define RIN_CUDA_PRODUCT_H
+#ifndef RIN_CUDA_FUSED_H
+#define RIN_CUDA_FUSED_H
 
 #include "backend/cuda/launch.h"
 
