@@ -4,13 +4,6 @@
 . tests/cli/lib.sh
 make_images
 
-train() { # folder, then more options
-    folder=$1
-    shift
-    # shellcheck disable=SC2086  # a list of options
-    "$rin" train --data "$work/images" --out "$work/$folder" $tiny --set train.lr_schedule=none "$@"
-}
-
 # line RUN TEXT: a line of the run's options.
 line() {
     grep -qxF -e "$2" "$work/$1/config.ini" || fail "no '$2' in the options of $1"

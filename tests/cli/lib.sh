@@ -46,3 +46,10 @@ tiny="--size 8 --batch 4 --seed 3 --threads 1
     --set model.num_layers=1,1 --set model.latent_slots=6 --set model.latent_dim=16 --set model.latent_num_heads=2
     --set model.tape_dim=16 --set model.rw_num_heads=2 --set model.latent_mlp_ratio=2
     --set train.warmup_steps=2 --set train.checkpoint_every=2 --set train.sample_every=0 --set sample.steps=3"
+
+train() { # folder, then more options: a run of that network on those images
+    folder=$1
+    shift
+    # shellcheck disable=SC2086  # a list of options
+    "$rin" train --data "$work/images" --out "$work/$folder" $tiny --set train.lr_schedule=none "$@"
+}

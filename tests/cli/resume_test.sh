@@ -4,13 +4,6 @@
 . tests/cli/lib.sh
 make_images
 
-train() { # folder, then more options
-    folder=$1
-    shift
-    # shellcheck disable=SC2086  # a list of options
-    "$rin" train --data "$work/images" --out "$work/$folder" $tiny --set train.lr_schedule=none "$@"
-}
-
 expect 0 "6 steps done" train whole --steps 6
 expect 0 "3 steps done" train parts --steps 3
 expect 0 "6 steps done" "$rin" train --out "$work/parts" --resume --steps 6

@@ -29,7 +29,6 @@ typedef struct rin_cuda {
     rin_update_tensor *tensors;
     rin_segment *segments; /* [n_segments] what the tensors were made of */
     int n_segments;
-    int64_t n_chunks;
     rin_error failure; /* the first; code RIN_OK for none */
 } rin_cuda;
 

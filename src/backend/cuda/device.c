@@ -239,7 +239,6 @@ const rin_update_tensor *rin_cuda_tensors(rin_cuda *cuda, const rin_arenas *aren
     cuda->tensors = NULL;
     cuda->segments = kept;
     cuda->n_segments = kept ? arenas->n_segments : 0;
-    cuda->n_chunks = chunk;
     (void)(made && kept &&
            rin_cuda_check(cuda, cudaMalloc((void **)&cuda->tensors, RIN_MAX(n, 1) * sizeof *made),
                           "reserving memory") &&

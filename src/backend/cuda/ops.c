@@ -75,11 +75,16 @@ static size_t copy_bytes(const rin_task *t, int i, int other) {
     return t->in_type[i] == RIN_TYPE_REAL && t->in_type[other] == RIN_TYPE_BF16 ? padded(in_count(t, i)) : 0;
 }
 
+/* Whether a linear layer does more to its sums than to add to them. */
+static bool alters_sums(const rin_task *t) {
+    const rin_linear_attr *attr = RIN_ATTR(t->node, rin_linear_attr);
+    return attr->act != RIN_ACT_NONE || attr->drop > 0 || attr->path > 0;
+}
+
 /* Sums that a kernel has to finish before they reach the residual, whose memory may be the output's. */
 static bool waits_for_residual(const rin_task *t) {
-    const rin_linear_attr *attr = RIN_ATTR(t->node, rin_linear_attr);
     bool residual = t->in_shape[3].rank > 0, same = t->in_type[3] == t->out_type[0];
-    return residual && (attr->act != RIN_ACT_NONE || attr->drop > 0 || attr->path > 0 || !same);
+    return residual && (alters_sums(t) || !same);
 }
 
 static size_t linear_scratch(const rin_task *t) {
@@ -103,7 +108,6 @@ static bool finishes_along(rin_cuda *c, const rin_task *t, const rin_product *p)
 }
 
 static void linear(rin_cuda *c, const rin_task *t) {
-    const rin_linear_attr *attr = RIN_ATTR(t->node, rin_linear_attr);
     rin_view y = out(t, 0), slope = out(t, 1), residual = in(t, 3);
     bool waits = waits_for_residual(t);
     rin_product p = {.m = rin_shape_rows(&t->in_shape[0]),
@@ -119,7 +123,7 @@ static void linear(rin_cuda *c, const rin_task *t) {
     else if (waits) p.out.data = temporary(t, copy_bytes(t, 0, 1));
     else p.add = residual;
     multiply(c, t, &p);
-    if (slope.data || waits || attr->act != RIN_ACT_NONE || attr->drop > 0 || attr->path > 0)
+    if (slope.data || waits || alters_sums(t))
         rin_launch_finish(c->stream, finish_of(c, t, &t->out_shape[0]), p.out, residual, y, slope);
 }
 
@@ -469,11 +473,12 @@ static void update(rin_cuda *c, const rin_task *t) {
     const rin_update_attr *attr = RIN_ATTR(t->node, rin_update_attr);
     const rin_arenas *a = t->arenas;
     const rin_update_tensor *tensors = rin_cuda_tensors(c, a);
-    if (!tensors || !c->n_chunks) return;
+    int64_t n_chunks = rin_cuda_chunks(a);
+    if (!tensors || !n_chunks) return;
     rin_launch_update(c->stream, (rin_update_of){.step = c->step,
                                                  .tensors = tensors,
                                                  .n_tensors = a->n_segments,
-                                                 .n_chunks = c->n_chunks,
+                                                 .n_chunks = n_chunks,
                                                  .weights = a->weights,
                                                  .gradients = a->gradients,
                                                  .m = a->m,

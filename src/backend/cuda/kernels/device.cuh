@@ -123,6 +123,17 @@ __device__ static inline void rin_put8(rin_view v, int64_t i, const float x[8]) 
     }
 }
 
+/* W elements from i on: 8 or 1. */
+template <int W> __device__ static inline void rin_get_wide(rin_view v, int64_t i, float *x) {
+    if (W == 8) rin_get8(v, i, x);
+    else x[0] = rin_get(v, i);
+}
+
+template <int W> __device__ static inline void rin_put_wide(rin_view v, int64_t i, const float *x) {
+    if (W == 8) rin_put8(v, i, x);
+    else rin_put(v, i, x[0]);
+}
+
 /* ---- indices ---- */
 
 __device__ static inline int64_t rin_thread() {

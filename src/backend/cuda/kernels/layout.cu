@@ -3,22 +3,14 @@
  */
 #include "backend/cuda/kernels/device.cuh"
 
-/* ---- W elements at once: 8 or 1 ---- */
-
-template <int W> __device__ static inline void get(rin_view v, int64_t i, float *x) {
-    if (W == 8) rin_get8(v, i, x);
-    else x[0] = rin_get(v, i);
-}
-
 template <int W> __device__ static inline void put(rin_view v, int64_t i, float *x, bool adds) {
     float old[W];
     if (adds) {
-        get<W>(v, i, old);
+        rin_get_wide<W>(v, i, old);
 #pragma unroll
         for (int k = 0; k < W; k++) x[k] += old[k];
     }
-    if (W == 8) rin_put8(v, i, x);
-    else rin_put(v, i, x[0]);
+    rin_put_wide<W>(v, i, x);
 }
 
 /* ---- tables ---- */
@@ -28,9 +20,9 @@ template <int W> __global__ static void add_table(rin_table t, rin_view table, r
     for (int64_t i = W * rin_thread(); i < n; i += W * rin_threads()) {
         int64_t row = (t.start + i / t.d % t.n) % t.rows;
         float a[W], b[W];
-        get<W>(table, row * t.d + i % t.d, a);
+        rin_get_wide<W>(table, row * t.d + i % t.d, a);
         if (x.data) {
-            get<W>(x, i, b);
+            rin_get_wide<W>(x, i, b);
 #pragma unroll
             for (int k = 0; k < W; k++) a[k] += b[k];
         }
@@ -48,7 +40,7 @@ template <int W> __global__ static void add_table_grad(rin_table t, rin_view dy,
 #pragma unroll 4
             for (int64_t b = 0; b < t.batch; b++) {
                 float x[W];
-                get<W>(dy, (b * t.n + k) * t.d + c, x);
+                rin_get_wide<W>(dy, (b * t.n + k) * t.d + c, x);
 #pragma unroll
                 for (int j = 0; j < W; j++) sum[j] += x[j];
             }
@@ -64,7 +56,7 @@ template <int W> __global__ static void copy_rows(rin_rows r, rin_view from, rin
     for (int64_t i = W * rin_thread(); i < n; i += W * rin_threads()) {
         int64_t c = i % r.d, row = first + i / r.d % rows, b = i / (rows * r.d), source = row - r.to_first;
         float x[W] = {0};
-        if (source >= 0 && source < r.n) get<W>(from, (b * r.from_rows + r.from_first + source) * r.d + c, x);
+        if (source >= 0 && source < r.n) rin_get_wide<W>(from, (b * r.from_rows + r.from_first + source) * r.d + c, x);
         put<W>(to, (b * r.to_rows + row) * r.d + c, x, r.adds);
     }
 }

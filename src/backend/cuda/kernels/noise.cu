@@ -95,25 +95,17 @@ __global__ static void standardise(rin_view x, rin_view out, int64_t each) {
         rin_put(out, first + i, (float)((double)rin_get(x, first + i) / deviation));
 }
 
+/* W elements a thread, all of one example. */
+template <int W>
 __global__ static void mask_hidden(const rin_cuda_step *step, rin_view hidden, const float *u, double rate, int64_t all,
                                    rin_view out, int64_t n, int64_t each) {
     float threshold = 1.0f - (float)rate;
-    for (int64_t i = rin_thread(); i < n; i += rin_threads()) {
+    for (int64_t i = W * rin_thread(); i < n; i += W * rin_threads()) {
         double example = (double)(step->first_example + (uint64_t)(i / each));
         bool kept = u ? u[i / each] > threshold : example < floor(rate * (double)all);
-        rin_put(out, i, kept ? rin_get(hidden, i) : 0.0f);
-    }
-}
-
-__global__ static void mask_hidden8(const rin_cuda_step *step, rin_view hidden, const float *u, double rate,
-                                    int64_t all, rin_view out, int64_t n, int64_t each) {
-    float threshold = 1.0f - (float)rate;
-    for (int64_t i = 8 * rin_thread(); i < n; i += 8 * rin_threads()) {
-        double example = (double)(step->first_example + (uint64_t)(i / each));
-        bool kept = u ? u[i / each] > threshold : example < floor(rate * (double)all);
-        float x[8] = {0};
-        if (kept) rin_get8(hidden, i, x);
-        rin_put8(out, i, x);
+        float x[W] = {0};
+        if (kept) rin_get_wide<W>(hidden, i, x);
+        rin_put_wide<W>(out, i, x);
     }
 }
 
@@ -143,6 +135,6 @@ void rin_launch_mask_hidden(cudaStream_t stream, const rin_cuda_step *step, rin_
                             double rate, int64_t all, rin_view out, int64_t batch, int64_t each) {
     int64_t n = batch * each;
     if (each % 8 == 0)
-        RIN_LAUNCH(mask_hidden8, rin_blocks(n / 8), RIN_BLOCK, 0, stream, step, hidden, u, rate, all, out, n, each);
-    else RIN_LAUNCH(mask_hidden, rin_blocks(n), RIN_BLOCK, 0, stream, step, hidden, u, rate, all, out, n, each);
+        RIN_LAUNCH(mask_hidden<8>, rin_blocks(n / 8), RIN_BLOCK, 0, stream, step, hidden, u, rate, all, out, n, each);
+    else RIN_LAUNCH(mask_hidden<1>, rin_blocks(n), RIN_BLOCK, 0, stream, step, hidden, u, rate, all, out, n, each);
 }
