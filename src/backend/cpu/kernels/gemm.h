@@ -17,17 +17,21 @@ typedef void (*rin_gemm_finish)(const void *context, int64_t row, int64_t col, i
 typedef struct rin_gemm {
     int64_t m, n, k;
     const float *a, *b;
-    bool a_by_k; /* a is stored (K, M), else (M, K); lda is the distance between its stored rows */
-    bool b_by_k; /* b is stored (K, N), else (N, K); ldb likewise */
+    bool a_by_k;   /* a is stored (K, M), else (M, K); lda is the distance between its stored rows */
+    bool b_by_k;   /* b is stored (K, N), else (N, K); ldb likewise */
+    bool b_packed; /* b is what rin_gemm_pack made of one stored (N, K); a is not by K */
     int64_t lda, ldb;
     rin_gemm_finish finish;
     const void *context;
     float *scratch; /* aligned, of rin_gemm_scratch bytes */
 } rin_gemm;
 
-/* Only m, n, k, a_by_k and b_by_k need be set. */
+/* Only m, n, k, a_by_k, b_by_k and b_packed need be set. */
 size_t RIN_KERNEL(gemm_scratch)(const rin_gemm *gemm, int threads);
-/* Called by every thread of the team; no barriers inside. */
+/* Called by every thread of the team, which may wait for each other. */
 void RIN_KERNEL(gemm)(const rin_gemm *gemm, const rin_team *team);
+
+/* b of gemm, not by K, in panels [ceil(N / GEMM_COLS)][K][GEMM_COLS]; missing columns are 0. Called by every thread. */
+void RIN_KERNEL(gemm_pack)(const rin_gemm *gemm, float *panels, const rin_team *team);
 
 #endif
