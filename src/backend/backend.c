@@ -109,7 +109,7 @@ void rin_backend_download(rin_backend *backend, float *to, const void *from, rin
     backend->table->download(backend, to, from, type, n);
 }
 
-rin_status rin_backend_prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error) {
+rin_status rin_backend_prepare(rin_backend *backend, rin_task *tasks, int n, size_t *scratch, rin_error *error) {
     return backend->table->prepare(backend, tasks, n, scratch, error);
 }
 

@@ -41,7 +41,9 @@ typedef struct rin_task {
     uint32_t gradient_outputs; /* bit i: out[i] is a parameter's gradient */
     const rin_arenas *arenas;
     const rin_step *step;
-    void *scratch; /* at least the bytes the kernel asked for, shared by the team */
+    void *scratch;        /* at least the bytes the kernel asked for, shared by the team */
+    size_t scratch_bytes; /* those of a host backend's kernel, set when it is prepared */
+    bool beside;          /* need not wait for the task before it, on a host backend */
 } rin_task;
 
 /* ---- host backends: kernels are C functions, called by every thread of a team at once ---- */
@@ -90,6 +92,7 @@ typedef struct rin_backend_table {
     const char *about;
     size_t element_size;           /* bytes of an element of every tensor that is not narrow */
     bool narrows;                  /* wants graphs narrowed: streams of tokens, and weights in products, are bf16 */
+    bool packs;                    /* has a kernel for pack: weights that do not change are packed ahead */
     double rounding;               /* of products that are rounded more than floats: what golden cases may differ by */
     bool (*available)(void);       /* on this machine */
     const rin_kernel_row *kernels; /* [RIN_N_OPS], host backends */
@@ -99,7 +102,7 @@ typedef struct rin_backend_table {
     void (*release)(rin_backend *backend, void *memory);
     void (*upload)(rin_backend *backend, void *to, rin_type type, const float *from, int64_t n);
     void (*download)(rin_backend *backend, float *to, const void *from, rin_type type, int64_t n);
-    rin_status (*prepare)(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error);
+    rin_status (*prepare)(rin_backend *backend, rin_task *tasks, int n, size_t *scratch, rin_error *error);
     void (*run)(rin_backend *backend, const rin_task *tasks, int n, rin_recording **recording);
     void (*forget)(rin_backend *backend, rin_recording *recording);              /* may be NULL */
     void (*narrow)(rin_backend *backend, void *to, const void *from, int64_t n); /* may be NULL */
@@ -132,7 +135,7 @@ void rin_backend_upload(rin_backend *backend, void *to, rin_type type, const flo
 void rin_backend_download(rin_backend *backend, float *to, const void *from, rin_type type, int64_t n);
 /* Checks that every task has a kernel (UNSUPPORTED names the first that has none); gives the scratch bytes they need.
  */
-rin_status rin_backend_prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch,
+rin_status rin_backend_prepare(rin_backend *backend, rin_task *tasks, int n, size_t *scratch,
                                rin_error *error) RIN_CHECKED;
 /* Runs tasks in order; what they write is there for all later calls. recording: NULL, or NULL at first and the same for
  * the same tasks from then on, until rin_backend_forget. */
@@ -163,7 +166,7 @@ void rin_host_upload(rin_backend *backend, void *to, rin_type type, const float 
 void rin_host_download(rin_backend *backend, float *to, const void *from, rin_type type, int64_t n);
 void rin_host_blend(rin_backend *backend, void *to, rin_type to_type, const void *from, rin_type from_type, float keep,
                     int64_t n);
-rin_status rin_host_prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error);
+rin_status rin_host_prepare(rin_backend *backend, rin_task *tasks, int n, size_t *scratch, rin_error *error);
 void rin_host_run(rin_backend *backend, const rin_task *tasks, int n, rin_recording **recording);
 
 #endif

@@ -65,7 +65,7 @@ void rin_host_blend(rin_backend *backend, void *to, rin_type to_type, const void
     }
 }
 
-rin_status rin_host_prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error) {
+rin_status rin_host_prepare(rin_backend *backend, rin_task *tasks, int n, size_t *scratch, rin_error *error) {
     *scratch = 0;
     for (int i = 0; i < n; i++) {
         const rin_kernel_row *row = &backend->table->kernels[tasks[i].node->op];
@@ -73,8 +73,8 @@ rin_status rin_host_prepare(rin_backend *backend, const rin_task *tasks, int n, 
             return rin_error_set(error, RIN_ERR_UNSUPPORTED, "%s: backend %s has no kernel for %s",
                                  tasks[i].node->scope, backend->table->name, rin_op(tasks[i].node->op)->name);
         }
-        size_t bytes = row->scratch ? row->scratch(&tasks[i], backend->threads) : 0;
-        *scratch = RIN_MAX(*scratch, bytes);
+        tasks[i].scratch_bytes = row->scratch ? row->scratch(&tasks[i], backend->threads) : 0;
+        *scratch = RIN_MAX(*scratch, tasks[i].scratch_bytes);
     }
     return RIN_OK;
 }
@@ -94,7 +94,7 @@ static void run_all(void *context, int index, int count) {
     const rin_kernel_row *kernels = r->backend->table->kernels;
     rin_team team = {index, count, r->backend->state};
     for (int i = 0; i < r->n; i++) {
-        if (i) rin_team_barrier(&team);
+        if (i && !r->tasks[i].beside) rin_team_barrier(&team);
         kernels[r->tasks[i].node->op].run(&r->tasks[i], &team);
     }
 }

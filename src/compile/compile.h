@@ -30,6 +30,12 @@ rin_status rin_fuse(rin_graph *graph, rin_error *error) RIN_CHECKED;
  */
 void rin_narrow(rin_graph *graph);
 
+/*
+ * Packs the weights of linear layers where nothing trains them: once for as long as they do not change, instead of in
+ * every product. For hosts, at the price of a second copy of these weights.
+ */
+rin_status rin_pack(rin_graph *graph, rin_error *error) RIN_CHECKED;
+
 /* Where every local value lives in one arena. */
 typedef struct rin_plan {
     int64_t *offsets;  /* [n_values] in elements; -1 where a value is not in the arena */

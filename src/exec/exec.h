@@ -32,10 +32,11 @@ typedef struct rin_weights {
     int n_tensors;
     int64_t count; /* elements of an arena, padding between tensors included */
     int64_t parameters;
-    void *arenas[RIN_N_ARENAS]; /* NULL where absent */
+    void *arenas[RIN_N_ARENAS];      /* NULL where absent */
+    uint64_t versions[RIN_N_ARENAS]; /* counted up whenever the arena changes */
     struct {
-        void *memory; /* the arena in bf16, NULL where absent */
-        bool fresh;   /* as the arena is now */
+        void *memory;     /* the arena in bf16, NULL where absent */
+        uint64_t version; /* of the arena that it is a copy of */
     } narrow[RIN_N_ARENAS];
 } rin_weights;
 
@@ -59,6 +60,8 @@ void rin_weights_download(const rin_weights *weights, rin_arena arena, const rin
 /* A bf16 copy of an arena beside it, for programs that are narrowed; made anew where the arena has changed. */
 rin_status rin_weights_add_narrow(rin_weights *weights, rin_arena arena, rin_error *error) RIN_CHECKED;
 void rin_weights_refresh_narrow(rin_weights *weights, rin_arena arena);
+/* After an update, which has changed weights and EMA, and has made the narrow copy of the weights anew itself. */
+void rin_weights_updated(rin_weights *weights);
 
 /* ---- programs ---- */
 
@@ -110,7 +113,8 @@ typedef enum rin_section {
 /* On a device it may still be running when this returns: reading waits. */
 void rin_program_run(rin_program *program, const rin_step *step, rin_section section);
 
-/* Seconds of node i, best of `repeats`, each node run by itself; seconds is [n_nodes of the graph]. */
+/* Seconds of node i, best of `repeats`, each node run by itself; of one that makes a constant they are left as they
+ * are. seconds is [n_nodes of the graph]. */
 void rin_program_profile(rin_program *program, const rin_step *step, int repeats, double *seconds);
 
 #endif

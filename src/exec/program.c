@@ -11,6 +11,7 @@ typedef struct work {
     rin_task *tasks; /* [n_tasks] nodes of every run */
     rin_task *once;  /* [n_once] nodes that make constants */
     int n_tasks, n_once, update_at;
+    bool derived;              /* some constants come from parameters */
     int64_t *constant_offsets; /* [n_values] elements */
     int64_t constants;         /* elements */
     size_t scratch;            /* bytes */
@@ -28,6 +29,7 @@ struct rin_program {
     void *arena, *constants, *scratch;
     rin_arenas arenas;
     rin_step step;
+    uint64_t derived_from;                   /* version of the parameters that constants were made of */
     rin_recording *recordings[N_RECORDINGS]; /* NULL before the first run of its kind */
 };
 
@@ -77,7 +79,7 @@ static rin_status place_constants(const rin_graph *graph, work *w, rin_error *er
     for (size_t v = 1; v < n; v++) {
         const rin_value_info *info = &graph->values[v];
         if (info->kind != RIN_VALUE_CONST) continue;
-        int64_t count = rin_padded_count(rin_shape_count(&info->shape));
+        int64_t count = rin_padded_count(rin_value_size(info));
         if (count > RIN_MAX_ELEMENTS - w->constants) {
             return rin_error_set(error, RIN_ERR_MEMORY, "constants of over %lld elements, more than can be addressed",
                                  (long long)RIN_MAX_ELEMENTS);
@@ -116,6 +118,7 @@ static rin_status list_work(const rin_graph *graph, rin_backend *backend, const 
         if (node->op == RIN_OP_grad_norm) w->update_at = w->n_tasks;
         rin_task *task = once ? &w->once[w->n_once++] : &w->tasks[w->n_tasks++];
         *task = task_of(graph, node);
+        w->derived = w->derived || (once && node->n_inputs);
         task->arenas = arenas;
         task->step = step;
     }
@@ -185,13 +188,76 @@ static rin_status bind_task(rin_program *program, rin_task *task, rin_error *err
                          rin_op(node->op)->name);
 }
 
+/* ---- which tasks need not wait for those before them ---- */
+
+/* Elements of the arena, or of the constants. */
+typedef struct place {
+    bool constant;
+    int64_t begin, end;
+} place;
+
+static bool place_of(const rin_program *program, rin_value value, place *out) {
+    const rin_value_info *info = &program->graph->values[value];
+    bool constant = info->kind == RIN_VALUE_CONST;
+    int64_t begin = constant ? program->work.constant_offsets[value] : program->plan->offsets[value];
+    if (!value || (!constant && info->kind != RIN_VALUE_LOCAL && info->kind != RIN_VALUE_INPUT)) return false;
+    *out = (place){constant, begin, begin + rin_value_size(info)};
+    return true;
+}
+
+static bool meet(const rin_program *program, rin_value a, rin_value b) {
+    place x, y;
+    return place_of(program, a, &x) && place_of(program, b, &y) && x.constant == y.constant && x.begin < y.end &&
+           y.begin < x.end;
+}
+
+/* Does a write what b reads or writes? */
+static bool disturbs(const rin_program *program, const rin_node *a, const rin_node *b) {
+    for (int i = 0; i < a->n_outputs; i++) {
+        for (int j = 0; j < b->n_inputs; j++) {
+            if (meet(program, a->outputs[i], b->inputs[j])) return true;
+        }
+        for (int j = 0; j < b->n_outputs; j++) {
+            if (meet(program, a->outputs[i], b->outputs[j])) return true;
+        }
+    }
+    return false;
+}
+
+/* Touches nothing that all threads share but the values of its node. */
+static bool is_plain(const rin_task *task) {
+    bool reads_arenas = task->node->op == RIN_OP_grad_norm || task->node->op == RIN_OP_update;
+    return !task->scratch_bytes && !task->gradient_outputs && !reads_arenas;
+}
+
+static bool may_run_beside(const rin_program *program, const rin_task *a, const rin_task *b) {
+    return is_plain(a) && is_plain(b) && !disturbs(program, a->node, b->node) && !disturbs(program, b->node, a->node);
+}
+
+static void find_beside(const rin_program *program, rin_task *tasks, int n) {
+    for (int i = 1, first = 0; i < n; i++) { /* first of those that run beside each other */
+        tasks[i].beside = true;
+        for (int j = first; j < i && tasks[i].beside; j++)
+            tasks[i].beside = may_run_beside(program, &tasks[j], &tasks[i]);
+        if (!tasks[i].beside) first = i;
+    }
+}
+
+static void make_constants(rin_program *program) {
+    program->derived_from = program->weights->versions[program->options.parameters];
+    rin_backend_run(program->weights->backend, program->work.once, program->work.n_once, NULL);
+}
+
 static rin_status bind_all(rin_program *program, rin_error *error) {
     work *w = &program->work;
     rin_status status = RIN_OK;
     for (int i = 0; i < w->n_once && status == RIN_OK; i++) status = bind_task(program, &w->once[i], error);
     for (int i = 0; i < w->n_tasks && status == RIN_OK; i++) status = bind_task(program, &w->tasks[i], error);
-    if (status == RIN_OK) rin_backend_run(program->weights->backend, w->once, w->n_once, NULL);
-    return status;
+    if (status != RIN_OK) return status;
+    find_beside(program, w->once, w->n_once);
+    find_beside(program, w->tasks, w->n_tasks);
+    make_constants(program);
+    return RIN_OK;
 }
 
 rin_status rin_program_create(rin_graph *graph, rin_weights *weights, const rin_program_options *options,
@@ -206,7 +272,9 @@ rin_status rin_program_create(rin_graph *graph, rin_weights *weights, const rin_
     program->weights = weights;
     if (options) program->options = *options;
     rin_status status = rin_graph_status(graph, error);
-    if (status == RIN_OK && weights->backend->table->narrows) {
+    const rin_backend_table *table = weights->backend->table;
+    if (status == RIN_OK && table->packs) status = rin_pack(graph, error);
+    if (status == RIN_OK && table->narrows) {
         rin_narrow(graph);
         status = rin_weights_add_narrow(weights, program->options.parameters, error);
     }
@@ -292,6 +360,8 @@ rin_status rin_program_carry(rin_program *program, const char *from, const char 
 static void start(rin_program *program, const rin_step *step) {
     program->step = *step;
     rin_weights_refresh_narrow(program->weights, program->options.parameters);
+    if (program->work.derived && program->derived_from != program->weights->versions[program->options.parameters])
+        make_constants(program);
     for (int i = 0; i < program->work.n_tasks; i++) {
         rin_task *task = &program->work.tasks[i];
         task->accumulate = task->node->accumulate | (step->part ? task->gradient_outputs : 0);
@@ -320,8 +390,7 @@ void rin_program_run(rin_program *program, const rin_step *step, rin_section sec
     int to = section == RIN_SECTION_GRADIENTS ? w->update_at : w->n_tasks;
     rin_backend_run(program->weights->backend, w->tasks + from, to - from,
                     &program->recordings[2 * (int)section + (step->part > 0)]);
-    /* The update makes the narrow copy of the weights itself. */
-    if (to > w->update_at) program->weights->narrow[RIN_ARENA_EMA].fresh = false;
+    if (to > w->update_at) rin_weights_updated(program->weights);
 }
 
 /* A device runs each node a few times in a row, or waiting for it would count more than the work. */

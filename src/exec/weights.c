@@ -43,6 +43,7 @@ rin_status rin_weights_lay_out(const rin_graph *graph, rin_backend *backend, rin
     rin_weights *weights = rin_calloc(1, sizeof *weights, error);
     if (!weights) return RIN_ERR_MEMORY;
     weights->backend = backend;
+    for (int i = 0; i < RIN_N_ARENAS; i++) weights->versions[i] = 1;
     rin_status status = list_tensors(weights, graph, error);
     if (status == RIN_OK) *out = weights;
     else rin_weights_free(weights);
@@ -110,7 +111,7 @@ static void *place(const rin_weights *weights, rin_arena arena, const rin_tensor
 
 void rin_weights_upload(rin_weights *weights, rin_arena arena, const rin_tensor *tensor, const float *values) {
     rin_backend_upload(weights->backend, place(weights, arena, tensor), RIN_TYPE_REAL, values, tensor->count);
-    weights->narrow[arena].fresh = false;
+    weights->versions[arena]++;
 }
 
 void rin_weights_download(const rin_weights *weights, rin_arena arena, const rin_tensor *tensor, float *values) {
@@ -123,9 +124,14 @@ rin_status rin_weights_add_narrow(rin_weights *weights, rin_arena arena, rin_err
 }
 
 void rin_weights_refresh_narrow(rin_weights *weights, rin_arena arena) {
-    if (!weights->narrow[arena].memory || weights->narrow[arena].fresh) return;
+    if (!weights->narrow[arena].memory || weights->narrow[arena].version == weights->versions[arena]) return;
     rin_backend_narrow(weights->backend, weights->narrow[arena].memory, weights->arenas[arena], weights->count);
-    weights->narrow[arena].fresh = true;
+    weights->narrow[arena].version = weights->versions[arena];
+}
+
+void rin_weights_updated(rin_weights *weights) {
+    weights->versions[RIN_ARENA_EMA]++;
+    weights->narrow[RIN_ARENA_WEIGHTS].version = ++weights->versions[RIN_ARENA_WEIGHTS];
 }
 
 /* Each tensor has a key of its own, made from its name, so that adding a tensor does not change the others. */

@@ -41,7 +41,7 @@ typedef enum rin_value_kind {
     RIN_VALUE_INPUT, /* written by the caller before a run */
     RIN_VALUE_PARAM, /* a trained tensor */
     RIN_VALUE_GRAD,  /* gradient of a trained tensor: kept after the run, summed over accumulation parts */
-    RIN_VALUE_CONST, /* computed once, when a program is bound */
+    RIN_VALUE_CONST, /* computed when a program is bound, and anew when the parameters it comes from have changed */
     RIN_VALUE_LOCAL  /* lives in the planned arena */
 } rin_value_kind;
 
@@ -53,9 +53,15 @@ typedef struct rin_init {
     double scale; /* the constant; the limit; the standard deviation (cut at two of them) */
 } rin_init;
 
-/* What an element is stored as. Graphs are built of reals; rin_narrow (compile/compile.h) may make some of them bf16.
- */
-typedef enum rin_type { RIN_TYPE_REAL, RIN_TYPE_BF16 } rin_type;
+/* What a value is stored as. Graphs are built of reals; passes of compile/compile.h may change some of them. */
+typedef enum rin_type {
+    RIN_TYPE_REAL,
+    RIN_TYPE_BF16,  /* rin_narrow */
+    RIN_TYPE_PANELS /* rin_pack: reals in the order in which a backend's products read them, (out, in) padded */
+} rin_type;
+
+/* Rows of a value of panels are padded to a multiple of this, which panels of every backend divide. */
+enum { RIN_PANEL = 32 };
 
 typedef struct rin_value_info {
     rin_value_kind kind;
@@ -71,7 +77,11 @@ typedef struct rin_value_info {
 /* Reals whose memory a value fits in. */
 static inline int64_t rin_value_size(const rin_value_info *info) {
     int64_t count = rin_shape_count(&info->shape);
-    return info->type == RIN_TYPE_BF16 ? (count + 1) / 2 : count;
+    switch (info->type) {
+    case RIN_TYPE_BF16: return (count + 1) / 2;
+    case RIN_TYPE_PANELS: return (info->shape.dim[0] + RIN_PANEL - 1) / RIN_PANEL * RIN_PANEL * info->shape.dim[1];
+    default: return count;
+    }
 }
 
 /* ---- nodes ---- */

@@ -7,6 +7,12 @@ rin_value rin_op_linear(rin_graph *graph, rin_value x, rin_value weight, rin_val
     return rin_op_add(graph, RIN_OP_linear, (rin_value[]){x, weight, bias, residual}, 4, &attr, sizeof attr);
 }
 
+rin_value rin_op_pack(rin_graph *graph, rin_value weight) {
+    rin_value packed = rin_op_add(graph, RIN_OP_pack, &weight, 1, NULL, 0);
+    if (packed) graph->values[packed].type = RIN_TYPE_PANELS;
+    return packed;
+}
+
 void rin_infer_linear(rin_graph *graph, const rin_node *node, rin_shape out[RIN_MAX_OUTPUTS]) {
     const rin_linear_attr *attr = RIN_ATTR(node, rin_linear_attr);
     const rin_shape *x = rin_in(graph, node, 0), *weight = rin_in(graph, node, 1), *bias = rin_in(graph, node, 2);

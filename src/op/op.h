@@ -141,6 +141,9 @@ rin_node rin_op_gradient_node(int op, const rin_node *forward, const rin_value *
 rin_value rin_op_linear(rin_graph *graph, rin_value x, rin_value weight, rin_value bias, rin_value residual,
                         rin_linear_attr attr);
 
+/* A linear layer's weight (out, in) as RIN_TYPE_PANELS, which rin_op_linear reads faster; for the pass rin_pack. */
+rin_value rin_op_pack(rin_graph *graph, rin_value weight);
+
 /* softmax(q k^T / sqrt(I/H)) v with H heads side by side. q (B, M, I), k and v (B, N, I) -> (B, M, I).
  * Output 1 (B, H, M): log of the sum of exponentials of each row. */
 rin_value rin_op_attention(rin_graph *graph, rin_value q, rin_value k, rin_value v, rin_attention_attr attr);

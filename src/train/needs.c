@@ -116,13 +116,14 @@ rin_status rin_needs_measure_graph(const rin_config *config, const rin_backend *
     if (status == RIN_OK) {
         uint64_t arena = (uint64_t)layout->count * asked.table->element_size;
         uint64_t narrow = asked.table->narrows ? (uint64_t)layout->count * sizeof(uint16_t) : 0;
+        uint64_t packed = asked.table->packs && config->train.sample_every ? arena : 0;
         *needs = (rin_needs){.parameters = layout->parameters,
                              .bytes = {[RIN_NEED_WEIGHTS] = arena + narrow,
                                        [RIN_NEED_GRADIENTS] = arena,
                                        [RIN_NEED_OPTIMISER] = 2 * arena,
                                        [RIN_NEED_AVERAGE] = arena + (config->train.sample_every ? narrow : 0),
                                        [RIN_NEED_ACTIVATIONS] = bytes.arena,
-                                       [RIN_NEED_CONSTANTS] = bytes.constants,
+                                       [RIN_NEED_CONSTANTS] = bytes.constants + packed,
                                        [RIN_NEED_SCRATCH] = bytes.scratch,
                                        [RIN_NEED_BATCHES] = bytes_of_batches(config)},
                              .apart = !asked.table->kernels};

@@ -379,6 +379,7 @@ static void test_no_op_is_forgotten(void **state) {
     (void)state;
     bool seen[RIN_N_OPS] = {false};
     seen[RIN_OP_grad_norm] = seen[RIN_OP_update] = true; /* update_test.c */
+    seen[RIN_OP_pack] = true;                            /* pack_test.c */
     for (size_t i = 0; i < RIN_COUNT(cases); i++) {
         rin_graph *graph = op_case_graph(&cases[i], rin_op_has_gradient(cases[i].op));
         for (int k = 0; k < graph->n_nodes; k++) seen[graph->nodes[k].op] = true;

@@ -44,15 +44,21 @@ int64_t lab_count(const lab *l, rin_value value) {
     return rin_shape_count(rin_graph_shape(l->graph, value));
 }
 
+/* Elements of its memory. */
+static int64_t stored_count(const lab *l, rin_value value) {
+    return RIN_MAX(lab_count(l, value), rin_value_size(&l->graph->values[value]));
+}
+
 static void set_guards(lab *l, rin_value value) {
-    int64_t n = lab_count(l, value);
+    int64_t n = stored_count(l, value);
     for (int64_t i = 0; i < BEFORE; i++) store(l, l->blocks[value], i, NAN);
     for (int64_t i = 0; i < BEHIND; i++) store(l, l->blocks[value], BEFORE + n + i, NAN);
 }
 
 /* Graphs may be narrowed: that is for backends that want them so. */
 static rin_type type_of(const lab *l, rin_value value) {
-    return l->backend->table->narrows ? l->graph->values[value].type : RIN_TYPE_REAL;
+    rin_type type = l->graph->values[value].type;
+    return type == RIN_TYPE_PANELS || l->backend->table->narrows ? type : RIN_TYPE_REAL;
 }
 
 static void bind(lab *l, int i) {
@@ -85,7 +91,7 @@ static void *device_alloc(lab *l, size_t bytes) {
 }
 
 static int64_t block_count(const lab *l, rin_value v) {
-    return lab_count(l, v) + BEFORE + BEHIND;
+    return stored_count(l, v) + BEFORE + BEHIND;
 }
 
 /* The device's address of one in a block. */
@@ -135,7 +141,7 @@ lab *lab_create(const rin_graph *graph, const char *backend, int threads) {
     assert_ok(rin_backend_create(backend, &options, &l->backend, &error), &error);
     l->blocks = test_calloc(n, sizeof *l->blocks);
     for (size_t v = 1; v < n; v++) {
-        size_t elements = (size_t)lab_count(l, (rin_value)v) + BEFORE + BEHIND;
+        size_t elements = (size_t)block_count(l, (rin_value)v);
         assert_int_equal(posix_memalign(&l->blocks[v], RIN_ALIGNMENT, elements * size_of(l)), 0);
         memset(l->blocks[v], 0, elements * size_of(l));
         set_guards(l, (rin_value)v);
@@ -231,7 +237,7 @@ void lab_poison(lab *l) {
 
 static void check_guards(const lab *l) {
     for (int v = 1; v < l->graph->n_values; v++) {
-        int64_t n = lab_count(l, (rin_value)v);
+        int64_t n = stored_count(l, (rin_value)v);
         for (int64_t i = 0; i < BEFORE + BEHIND; i++) {
             int64_t at = i < BEFORE ? i : n + i;
             if (!isnan(load(l, l->blocks[v], at))) {

@@ -69,8 +69,8 @@ static void test_batches_of_the_loader(void **state) {
 /* Sizes are the device's, and a device with memory of its own has no batches in it. */
 static void test_needs_are_those_of_the_device(void **state) {
     (void)state;
-    rin_needs single = needs_of("train.threads=1"), twice = needs_of("train.threads=1 train.device=ref64"),
-              apart = single;
+    rin_needs single = needs_of("train.threads=1 train.device=ref"), apart = single;
+    rin_needs twice = needs_of("train.threads=1 train.device=ref64");
     assert_int_equal(twice.bytes[RIN_NEED_WEIGHTS], 2 * single.bytes[RIN_NEED_WEIGHTS]);
     assert_int_equal(twice.bytes[RIN_NEED_CONSTANTS], 2 * single.bytes[RIN_NEED_CONSTANTS]);
     assert_int_equal(rin_needs_of_host(&single), rin_needs_total(&single));

@@ -5,7 +5,7 @@
 
 /* FAST(op): a kernel of each variant. SIZED(op): one that needs scratch. SAME(op): the reference's. */
 #define ROWS(FAST, SIZED, SAME)                                                                   \
-    SIZED(linear) FAST(linear_dz) SIZED(linear_dx) SIZED(linear_dw)                               \
+    SIZED(linear) FAST(pack) FAST(linear_dz) SIZED(linear_dx) SIZED(linear_dw)                    \
     SIZED(attention) SIZED(attention_grad) FAST(layer_norm) SIZED(layer_norm_grad)                \
     FAST(add) FAST(add_table) FAST(add_table_grad) FAST(concat) FAST(slice) FAST(slice_grad)      \
     FAST(patch) FAST(unpatch) FAST(random) FAST(add_noise) SIZED(loss) FAST(loss_grad)            \
@@ -36,7 +36,7 @@ static bool always(void) {
 
 const rin_backend_table rin_backend_cpu_plain = {
     .name = "cpu-plain", .about = "threads, the compiler's baseline instructions", .element_size = sizeof(float),
-    .available = always, .kernels = plain_kernels, RIN_HOST_FUNCTIONS};
+    .packs = true, .available = always, .kernels = plain_kernels, RIN_HOST_FUNCTIONS};
 
 #ifdef RIN_HAVE_X86
 #define AVX2_ROW(op) ROW(avx2, op)
@@ -49,7 +49,7 @@ static bool has_avx2(void) {
 
 const rin_backend_table rin_backend_cpu_avx2 = {
     .name = "cpu-avx2", .about = "threads, AVX2 and FMA", .element_size = sizeof(float),
-    .available = has_avx2, .kernels = avx2_kernels, RIN_HOST_FUNCTIONS};
+    .packs = true, .available = has_avx2, .kernels = avx2_kernels, RIN_HOST_FUNCTIONS};
 
 #define AVX512_ROW(op) ROW(avx512, op)
 #define AVX512_SIZED_ROW(op) SIZED_ROW(avx512, op)
@@ -62,5 +62,5 @@ static bool has_avx512(void) {
 
 const rin_backend_table rin_backend_cpu_avx512 = {
     .name = "cpu-avx512", .about = "threads, AVX-512", .element_size = sizeof(float),
-    .available = has_avx512, .kernels = avx512_kernels, RIN_HOST_FUNCTIONS};
+    .packs = true, .available = has_avx512, .kernels = avx512_kernels, RIN_HOST_FUNCTIONS};
 #endif

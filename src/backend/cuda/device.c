@@ -250,7 +250,7 @@ const rin_update_tensor *rin_cuda_tensors(rin_cuda *cuda, const rin_arenas *aren
 
 /* ---- runs ---- */
 
-static rin_status prepare(rin_backend *backend, const rin_task *tasks, int n, size_t *scratch, rin_error *error) {
+static rin_status prepare(rin_backend *backend, rin_task *tasks, int n, size_t *scratch, rin_error *error) {
     *scratch = 0;
     for (int i = 0; i < n; i++) {
         const rin_cuda_row *row = &rin_cuda_kernels[tasks[i].node->op];

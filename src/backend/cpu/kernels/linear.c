@@ -204,9 +204,16 @@ static rin_gemm linear_gemm(const rin_task *task) {
                       .k = k,
                       .a = task->in[0],
                       .b = task->in[1],
+                      .b_packed = task->in_type[1] == RIN_TYPE_PANELS,
                       .lda = k,
                       .ldb = k,
                       .scratch = task->scratch};
+}
+
+void RIN_KERNEL(pack)(const rin_task *task, const rin_team *team) {
+    const rin_shape *weight = &task->in_shape[0];
+    rin_gemm gemm = {.n = weight->dim[0], .k = weight->dim[1], .b = task->in[0], .ldb = weight->dim[1]};
+    RIN_KERNEL(gemm_pack)(&gemm, task->out[0], team);
 }
 
 size_t RIN_SCRATCH(linear)(const rin_task *task, int threads) {

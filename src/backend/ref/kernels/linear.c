@@ -33,6 +33,11 @@ static real survival(const rin_task *task, const rin_shape *shape, int64_t i) {
            keep(rin_task_key(task, RIN_USE_PATH), task->step->first_example + (uint64_t)(i / n), attr->path);
 }
 
+/* These products read weights as they are stored. */
+RIN_REF(pack) {
+    memcpy(task->out[0], task->in[0], (size_t)rin_shape_count(&task->in_shape[0]) * sizeof(real));
+}
+
 RIN_REF(linear) {
     const rin_linear_attr *attr = RIN_ATTR(task->node, rin_linear_attr);
     const real *x = task->in[0], *weight = task->in[1], *bias = task->in[2], *residual = task->in[3];
