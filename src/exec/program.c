@@ -235,8 +235,9 @@ static bool may_run_beside(const rin_program *program, const rin_task *a, const 
 }
 
 static void find_beside(const rin_program *program, rin_task *tasks, int n) {
+    enum { MOST = 32 };
     for (int i = 1, first = 0; i < n; i++) { /* first of those that run beside each other */
-        tasks[i].beside = true;
+        tasks[i].beside = i - first < MOST;
         for (int j = first; j < i && tasks[i].beside; j++)
             tasks[i].beside = may_run_beside(program, &tasks[j], &tasks[i]);
         if (!tasks[i].beside) first = i;
