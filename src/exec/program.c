@@ -190,48 +190,35 @@ static rin_status bind_task(rin_program *program, rin_task *task, rin_error *err
 
 /* ---- which tasks need not wait for those before them ---- */
 
-/* Elements of the arena, or of the constants. */
-typedef struct place {
-    bool constant;
-    int64_t begin, end;
-} place;
-
-static bool place_of(const rin_program *program, rin_value value, place *out) {
-    const rin_value_info *info = &program->graph->values[value];
-    bool constant = info->kind == RIN_VALUE_CONST;
-    int64_t begin = constant ? program->work.constant_offsets[value] : program->plan->offsets[value];
-    if (!value || (!constant && info->kind != RIN_VALUE_LOCAL && info->kind != RIN_VALUE_INPUT)) return false;
-    *out = (place){constant, begin, begin + rin_value_size(info)};
-    return true;
-}
-
-static bool meet(const rin_program *program, rin_value a, rin_value b) {
-    place x, y;
-    return place_of(program, a, &x) && place_of(program, b, &y) && x.constant == y.constant && x.begin < y.end &&
-           y.begin < x.end;
+static bool meet(const rin_program *program, const void *a, rin_value of_a, const void *b, rin_value of_b) {
+    size_t size = program->weights->backend->table->element_size;
+    const rin_value_info *values = program->graph->values;
+    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+    return a && b && x < y + (size_t)rin_value_size(&values[of_b]) * size &&
+           y < x + (size_t)rin_value_size(&values[of_a]) * size;
 }
 
 /* Does a write what b reads or writes? */
-static bool disturbs(const rin_program *program, const rin_node *a, const rin_node *b) {
-    for (int i = 0; i < a->n_outputs; i++) {
-        for (int j = 0; j < b->n_inputs; j++) {
-            if (meet(program, a->outputs[i], b->inputs[j])) return true;
+static bool disturbs(const rin_program *program, const rin_task *a, const rin_task *b) {
+    const rin_node *writer = a->node, *other = b->node;
+    for (int i = 0; i < writer->n_outputs; i++) {
+        for (int j = 0; j < other->n_inputs; j++) {
+            if (meet(program, a->out[i], writer->outputs[i], b->in[j], other->inputs[j])) return true;
         }
-        for (int j = 0; j < b->n_outputs; j++) {
-            if (meet(program, a->outputs[i], b->outputs[j])) return true;
+        for (int j = 0; j < other->n_outputs; j++) {
+            if (meet(program, a->out[i], writer->outputs[i], b->out[j], other->outputs[j])) return true;
         }
     }
     return false;
 }
 
-/* Touches nothing that all threads share but the values of its node. */
+/* Touches nothing that all threads share but the values of its node: no scratch, and no whole arenas. */
 static bool is_plain(const rin_task *task) {
-    bool reads_arenas = task->node->op == RIN_OP_grad_norm || task->node->op == RIN_OP_update;
-    return !task->scratch_bytes && !task->gradient_outputs && !reads_arenas;
+    return !task->scratch_bytes && task->node->op != RIN_OP_grad_norm && task->node->op != RIN_OP_update;
 }
 
 static bool may_run_beside(const rin_program *program, const rin_task *a, const rin_task *b) {
-    return is_plain(a) && is_plain(b) && !disturbs(program, a->node, b->node) && !disturbs(program, b->node, a->node);
+    return is_plain(a) && is_plain(b) && !disturbs(program, a, b) && !disturbs(program, b, a);
 }
 
 static void find_beside(const rin_program *program, rin_task *tasks, int n) {

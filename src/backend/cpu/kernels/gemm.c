@@ -99,19 +99,18 @@ typedef void (*sum_function)(const float *a, int64_t lda, const float *b, int64_
 #define SUM_NAME(mr) sum_##mr,
 static const sum_function sum_functions[GEMM_ROWS] = {RIN_TILE_HEIGHTS(SUM_NAME)};
 
-/* The block of columns n, whose panels are at b; strips of A stay in the first cache, or in the second, for all of it.
- */
-static void multiply_block(const rin_gemm *gemm, rin_extent m, rin_extent n, const float *b) {
+/* The block of columns n: those before `stored` are used where they lie, panels from the first of n on are at b. Strips
+ * of A stay in the first cache, or in the second, for all of it. */
+static void multiply_block(const rin_gemm *gemm, rin_extent m, rin_extent n, int64_t stored, const float *b) {
     _Alignas(64) float tile[GEMM_TILE];
-    bool in_place = is_in_place(gemm);
     for (int64_t row = m.begin; row < m.end; row += GEMM_ROWS) {
         int rows = (int)RIN_MIN(GEMM_ROWS, m.end - row);
         const float *a = gemm->a + row * gemm->lda;
         for (int64_t col = n.begin; col < n.end; col += GEMM_COLS) {
             int cols = (int)RIN_MIN(GEMM_COLS, n.end - col);
-            bool stored = in_place && cols == GEMM_COLS;
-            const float *from = stored ? gemm->b + col : b + (col - n.begin) * gemm->k;
-            sum_functions[rows - 1](a, gemm->lda, from, stored ? gemm->ldb : GEMM_COLS, gemm->k, tile);
+            const float *from = col < stored ? gemm->b + col : b + (col - n.begin) * gemm->k;
+            int64_t ldb = col < stored ? gemm->ldb : GEMM_COLS;
+            sum_functions[rows - 1](a, gemm->lda, from, ldb, gemm->k, tile);
             gemm->finish(gemm->context, row, col, rows, cols, tile);
         }
     }
@@ -121,7 +120,8 @@ static void multiply_block(const rin_gemm *gemm, rin_extent m, rin_extent n, con
 
 /* Columns of B that are packed at a time. */
 static int64_t block_cols(const rin_gemm *gemm) {
-    return RIN_MAX(1, BLOCK_FLOATS / gemm->k / GEMM_COLS) * GEMM_COLS;
+    int64_t panels = RIN_MIN(BLOCK_FLOATS / gemm->k / GEMM_COLS, rin_ceil_div(gemm->n, GEMM_COLS));
+    return RIN_MAX(1, panels) * GEMM_COLS;
 }
 
 size_t RIN_KERNEL(gemm_scratch)(const rin_gemm *gemm, int threads) {
@@ -144,16 +144,14 @@ void RIN_KERNEL(gemm)(const rin_gemm *gemm, const rin_team *team) {
     int64_t step = block_cols(gemm);
     float *packed = gemm->scratch + (int64_t)team->index * step * gemm->k;
     for (int64_t col = n.begin; col < n.end; col += step) {
-        rin_extent block = rin_block_at(n, col, step);
+        rin_extent block = rin_block_at(n, col, step), packing = block;
         if (gemm->b_packed) {
-            multiply_block(gemm, m, block, gemm->b + col * gemm->k);
+            multiply_block(gemm, m, block, 0, gemm->b + col * gemm->k);
             continue;
         }
-        /* Whole panels that are used in place need none. */
-        int64_t stored = is_in_place(gemm) ? (block.end - col) / GEMM_COLS * GEMM_COLS : 0;
-        RIN_KERNEL(gemm_panels)
-        (gemm, (rin_extent){col + stored, block.end}, (rin_extent){0, gemm->k}, gemm->k * GEMM_COLS,
-         packed + stored * gemm->k);
-        multiply_block(gemm, m, block, packed);
+        if (is_in_place(gemm)) packing.begin += (block.end - col) / GEMM_COLS * GEMM_COLS; /* whole panels need none */
+        float *panels = packed + (packing.begin - col) * gemm->k;
+        RIN_KERNEL(gemm_panels)(gemm, packing, (rin_extent){0, gemm->k}, gemm->k * GEMM_COLS, panels);
+        multiply_block(gemm, m, block, packing.begin, packed);
     }
 }

@@ -21,7 +21,6 @@ enum {
     BLOCK_COLS = 512, /* a multiple of GEMM_COLS */
     BLOCK_K = 256,
     STRIP = GEMM_ROWS * BLOCK_K,
-    AHEAD = 4, /* rows between prefetch and use */
     /* Floats of a thread's scratch: strips of A, panels of B; tiles come behind them. */
     A_FLOATS = SLICE_ROWS * BLOCK_K,
     B_FLOATS = BLOCK_K * BLOCK_COLS
@@ -42,7 +41,7 @@ static const sum_function sum_functions[GEMM_ROWS] = {RIN_TILE_HEIGHTS(SUM_NAME)
 static void pack_a(const rin_gemm *gemm, rin_extent m, rin_extent k, float *to) {
     for (int64_t p = k.begin; p < k.end; p++) {
         const float *from = gemm->a + p * gemm->lda + m.begin;
-        if (p + AHEAD < k.end) rin_prefetch(from + AHEAD * gemm->lda, m.end - m.begin);
+        if (p + GEMM_AHEAD < k.end) rin_prefetch(from + GEMM_AHEAD * gemm->lda, m.end - m.begin);
         float *strip = to + (p - k.begin) * GEMM_ROWS;
         int64_t left = m.end - m.begin;
         for (; left >= GEMM_ROWS; left -= GEMM_ROWS, from += GEMM_ROWS, strip += STRIP) {
@@ -90,7 +89,7 @@ static void multiply_block(const rin_gemm *gemm, rin_extent m, rin_extent n, con
     int64_t width = rin_ceil_div(n.end - n.begin, GEMM_COLS) * GEMM_COLS;
     int64_t step = rin_ceil_div(gemm->k, rin_ceil_div(gemm->k, BLOCK_K)); /* blocks of K are of about equal length */
     for (int64_t at = 0; at < gemm->k; at += step) {
-        rin_extent k = {at, RIN_MIN(gemm->k, at + step)};
+        rin_extent k = rin_block_at((rin_extent){0, gemm->k}, at, step);
         RIN_KERNEL(gemm_panels)(gemm, n, k, (k.end - k.begin) * GEMM_COLS, work->panels);
         for (int64_t row = m.begin; row < m.end; row += SLICE_ROWS) {
             float *tiles = work->tiles + (row - m.begin) * width;

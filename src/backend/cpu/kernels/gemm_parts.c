@@ -2,8 +2,6 @@
 /* Panels of B, and the split of a product over threads. */
 #include "backend/cpu/kernels/gemm_parts.h"
 
-enum { AHEAD = 4 }; /* rows between prefetch and use */
-
 /* cols columns from n0 of a B stored (N, K) into one panel; missing columns are 0. */
 static void pack_transposed(const rin_gemm *gemm, int64_t n0, int64_t cols, rin_extent k, float *to) {
     for (int64_t j = 0; j < GEMM_COLS; j += RIN_VF) {
@@ -20,7 +18,7 @@ static void pack_transposed(const rin_gemm *gemm, int64_t n0, int64_t cols, rin_
 static void pack_by_k(const rin_gemm *gemm, rin_extent n, rin_extent k, int64_t distance, float *to) {
     for (int64_t p = k.begin; p < k.end; p++) {
         const float *from = gemm->b + p * gemm->ldb;
-        if (p + AHEAD < k.end) rin_prefetch(from + AHEAD * gemm->ldb + n.begin, n.end - n.begin);
+        if (p + GEMM_AHEAD < k.end) rin_prefetch(from + GEMM_AHEAD * gemm->ldb + n.begin, n.end - n.begin);
         float *row = to + (p - k.begin) * GEMM_COLS;
         int64_t j = n.begin;
         for (; j + GEMM_COLS <= n.end; j += GEMM_COLS, row += distance) {
@@ -54,10 +52,8 @@ void RIN_KERNEL(gemm_pack)(const rin_gemm *gemm, float *panels, const rin_team *
 static int grid_rows(const rin_gemm *gemm, int threads) {
     int64_t strips = rin_ceil_div(gemm->m, GEMM_ROWS), panels = rin_ceil_div(gemm->n, GEMM_COLS);
     /* Vector operations per element of K: those of the product, of packing B, of bringing A near. */
-    double per_col = gemm->b_packed ? 0.1
-                     : gemm->b_by_k ? 0.4
-                                    : 0.8,
-           per_row = gemm->a_by_k ? 0.3 : 0.1, best = INFINITY;
+    double per_packed = gemm->b_by_k ? 0.4 : 0.8, per_col = gemm->b_packed ? 0.1 : per_packed;
+    double per_row = gemm->a_by_k ? 0.3 : 0.1, best = INFINITY;
     int best_rows = 1;
     for (int rows = 1; rows <= threads; rows++) {
         if (threads % rows) continue;

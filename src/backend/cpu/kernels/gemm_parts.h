@@ -52,6 +52,8 @@ RIN_INLINE void rin_tile_sum(int mr, const float *a, int64_t row, int64_t step, 
 #define RIN_TILE_HEIGHTS(EACH) EACH(1) EACH(2) EACH(3) EACH(4) EACH(5) EACH(6)
 #endif
 
+enum { GEMM_AHEAD = 4 }; /* rows of a K-major factor between prefetch and use */
+
 /* Asks for n floats that are read soon: rows lie too far apart for the hardware to guess the next one. */
 RIN_INLINE void rin_prefetch(const float *from, int64_t n) {
     for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(from + i);
