@@ -18,9 +18,10 @@ exec        config graph op compile backend
 model       config graph op
 checkpoint  config graph op exec
 image
-data        image
-sample      config graph op compile backend exec model diffusion checkpoint image
-train       config graph op compile backend exec model diffusion checkpoint image data sample
+video       image
+data        config image video checkpoint/safetensors.h
+sample      config graph op compile backend exec model diffusion checkpoint image video data
+train       config graph op compile backend exec model diffusion checkpoint image video data sample
 eval        config graph op compile backend exec model diffusion checkpoint image data sample train/step.h train/needs.h
 check       config graph op compile backend exec model diffusion checkpoint sample train
 cli

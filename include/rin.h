@@ -208,15 +208,40 @@ RIN_API rin_status rin_model_describe(const char *path, bool json, char **text, 
 
 /* ---- sampling ---- */
 
+/* Frames of a video. Cleared by rin_video_frames_clear. */
+typedef struct rin_video_frames {
+    uint8_t *pixels; /* (n, height, width, channels) of the model's frames */
+    int64_t n;
+    double rate; /* of these frames, a second; 0 for pictures, which have none */
+} rin_video_frames;
+
+/*
+ * Reads up to `most` frames (1 to 1048576) of a video, from `start` seconds on, or below 0 the last ones: cropped and
+ * shrunk as in training, at the config's data.fps and data.frame_step. path: a video file, an animation, a folder of
+ * numbered pictures; an archive or a pack of one video. Fewer where it ends. Errors: IO; ARG when there are several
+ * videos; FORMAT, UNSUPPORTED for what cannot be decoded; MEMORY.
+ */
+RIN_API rin_status rin_video_frames_read(const rin_config *config, const char *path, double start, int64_t most,
+                                         rin_listener listener, rin_video_frames *out, rin_error *error);
+RIN_API void rin_video_frames_clear(rin_video_frames *frames);
+
 typedef struct rin_generator rin_generator;
 
 /*
- * Prepares `count` pictures. config gives the options sample.*; classes [count] are numbers, -1 for no label, or NULL.
- * Picture i depends on (model, options, seed, i, classes[i]) alone. model must outlive the generator.
+ * Prepares `count` pictures, of a video model videos of sample.frames frames. config gives the options sample.*;
+ * classes [count] are numbers, -1 for no label, or NULL. Picture i depends on (model, options, seed, i, classes[i]) and
+ * the frames it was given alone. model must outlive the generator.
  */
 RIN_API rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count,
                                         const int64_t *classes, uint64_t seed, rin_generator **out, rin_error *error);
 RIN_API void rin_generator_free(rin_generator *generator);
+/*
+ * The frames that video i goes on from, before its first step; i = -1: all videos. n at least the model's seq_cond, of
+ * which the first count; those after them are what really followed, and shown beside the prediction on contact sheets.
+ * Shapes: pixels (n, height, width, channels); copied.
+ */
+RIN_API rin_status rin_generator_give(rin_generator *generator, int64_t i, const uint8_t *pixels, int64_t n,
+                                      rin_error *error);
 /* One evaluation step of the current batch; progress counts them all. progress may be NULL. */
 RIN_API rin_status rin_generator_step(rin_generator *generator, rin_progress *progress, rin_error *error);
 RIN_API bool rin_generator_is_done(const rin_generator *generator);
@@ -224,11 +249,22 @@ RIN_API bool rin_generator_is_done(const rin_generator *generator);
 RIN_API rin_status rin_generator_run(rin_generator *generator, rin_listener listener, rin_error *error);
 /* Sizes of a picture; any may be NULL. */
 RIN_API void rin_generator_size(const rin_generator *generator, int *width, int *height, int *channels);
-/* Picture i as width * height * channels bytes, rows from the top; borrowed; NULL while it is not made. */
+/* Frames of a video, the given ones included; 1 for pictures. */
+RIN_API int64_t rin_generator_frame_count(const rin_generator *generator);
+/* Picture i as width * height * channels bytes, rows from the top, of a video frame after frame; borrowed; NULL while
+ * it is not made. */
 RIN_API const uint8_t *rin_generator_pixels(const rin_generator *generator, int64_t i);
 /* Whether all pictures can be in one PNG file: they have 1 or 3 channels and are not too many. */
 RIN_API bool rin_generator_has_grid(const rin_generator *generator);
-/* PNG files of picture i, and of all of them, `columns` a row (0, or more than a file can hold: nearly square). */
+/* Whether what a model makes can be written to a file of this name: .png, and of videos what rin_video_suffixes lists.
+ */
+RIN_API bool rin_model_can_write(const rin_model *model, const char *path);
+RIN_API const char *rin_video_suffixes(void); /* such as ".mp4, .gif, .webp"; static text */
+/*
+ * Files of picture i, and of all of them, `columns` a row (0, or more than a file can hold: nearly square). Videos go
+ * by the name's end: .png is a contact sheet, given frames with a blue, made ones with an orange border, above them
+ * what really followed with a grey one; others are videos of sample.fps frames a second.
+ */
 RIN_API rin_status rin_generator_write(const rin_generator *generator, int64_t i, const char *path, rin_error *error);
 RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int columns, const char *path,
                                             rin_error *error);
@@ -237,12 +273,29 @@ RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int 
 
 /*
  * Mean squared error of the predicted noise at each of n_times (1 to 10000) times in (0, 1], over at most `limit`
- * images (0: all) taken evenly over the classes: EMA weights, no dropout, self-conditioned by a first forward from zero
- * hiddens. losses [n_times], *n_images: how many were used; broken ones are reported and left out.
+ * images (0: all) taken evenly over the classes, or clips that do not overlap: EMA weights, no dropout,
+ * self-conditioned by a first forward from zero hiddens. losses [n_times], *n_images: how many were used; broken ones
+ * are reported and left out.
  */
 RIN_API rin_status rin_eval_loss(rin_model *model, const char *data, const double *times, int n_times, int64_t limit,
                                  uint64_t seed, rin_listener listener, double *losses, int64_t *n_images,
                                  rin_error *error);
+
+/* Mean squared errors of a predicted frame, pixels being 0 to 1. */
+typedef struct rin_prediction_error {
+    double sample; /* of one sample, on average */
+    double mean;   /* of the mean of all samples */
+    double repeat; /* of the last given frame in its place */
+} rin_prediction_error;
+
+/*
+ * How well a model that continues given frames predicts those that follow, over at most `limit` clips (0: all that do
+ * not overlap), taken evenly, with so many samples of each (1 to 10000). config gives the options sample.*.
+ * errors [seq_len - seq_cond], *n_clips: how many were used; broken videos are reported and left out.
+ */
+RIN_API rin_status rin_eval_predict(rin_model *model, const rin_config *config, const char *data, int64_t samples,
+                                    int64_t limit, uint64_t seed, rin_listener listener, rin_prediction_error *errors,
+                                    int64_t *n_clips, rin_error *error);
 
 typedef struct rin_bench_options {
     int64_t batch;
@@ -278,9 +331,18 @@ RIN_API rin_status rin_bench(const rin_config *config, const rin_bench_options *
 RIN_API rin_status rin_plan_describe(const rin_config *config, bool json, bool list, uint64_t memory, char **text,
                                      rin_error *error);
 
-/* What a data set holds: counts, classes, sizes, broken files. Decodes everything. *text is freed by rin_string_free.
+/* What a data set holds: counts, classes, sizes, broken files. Decodes everything, of videos the first frame; those are
+ * looked for when asked for, and where there are more of them than images. *text is freed by rin_string_free. */
+RIN_API rin_status rin_data_describe(const char *path, bool videos, bool json, rin_listener listener, char **text,
+                                     rin_error *error);
+
+/*
+ * Decodes the videos that path holds into one file, from which training reads clips without decoding: frames of
+ * config's model.image_height and image_width at its data.fps. out: a name that ends in .safetensors. Videos that
+ * cannot be decoded are reported and left out. Errors: as of rin_data_describe; ARG for another name; IO; CANCELLED.
  */
-RIN_API rin_status rin_data_describe(const char *path, bool json, rin_listener listener, char **text, rin_error *error);
+RIN_API rin_status rin_data_pack(const char *path, const rin_config *config, const char *out, rin_listener listener,
+                                 int64_t *n_videos, int64_t *n_frames, rin_error *error);
 
 /* Version, compiler and flags, and the devices of this build with what this machine can run; static text. */
 RIN_API const char *rin_version(void);

@@ -85,6 +85,9 @@ void rin_text_add(rin_text *text, const char *format, ...) RIN_PRINTF(2, 3);
 rin_status rin_text_take(rin_text *text, char **out, rin_error *error) RIN_CHECKED;
 void rin_text_clear(rin_text *text);
 
+/* Whether text is longer than suffix and ends in it, in any case of letters. */
+bool rin_has_suffix(const char *text, const char *suffix);
+
 /* ---- UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF ---- */
 
 /* Bytes of the character at text, or 0 when it is none. Stops at a NUL, as that continues nothing. */
@@ -129,14 +132,21 @@ void rin_dir_close(rin_dir *dir);
 
 /* ---- reading files ---- */
 
-/* A regular file, read at explicit positions, so that threads do not disturb each other. */
+/* A regular file, or one held in memory, read at explicit positions, so that threads do not disturb each other. */
 typedef struct rin_input {
-    char *path;     /* NULL: not open */
-    uint64_t bytes; /* of the file when it was opened */
+    char *path;         /* NULL: not a file on disk, or not open */
+    const void *memory; /* [bytes], borrowed; NULL: on disk */
+    void *map;          /* [bytes], where rin_input_map was called; else NULL */
+    uint64_t bytes;     /* of the file when it was opened */
     int fd;
 } rin_input;
 
 rin_status rin_input_open(rin_input *input, const char *path, rin_error *error) RIN_CHECKED;
+/* n bytes in memory, which must stay. */
+rin_input rin_input_of_memory(const void *memory, size_t n);
+/* From now on the file is read by mapping its pages, where the system can say beforehand whether they can be read: a
+ * page that is missing is an error as always, and no signal. Otherwise nothing changes. */
+void rin_input_map(rin_input *input);
 /* Exactly n bytes. Errors: IO, also when the file has shrunk. Threads: safe. */
 rin_status rin_input_read(const rin_input *input, uint64_t offset, void *out, size_t n, rin_error *error) RIN_CHECKED;
 void rin_input_close(rin_input *input); /* once or more often */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -159,8 +160,45 @@ rin_status rin_input_open(rin_input *input, const char *path, rin_error *error) 
     return status;
 }
 
+rin_input rin_input_of_memory(const void *memory, size_t n) {
+    return (rin_input){.memory = memory, .bytes = n, .fd = -1};
+}
+
+#ifdef MADV_POPULATE_READ
+void rin_input_map(rin_input *input) {
+    if (input->map || input->memory || !input->bytes || input->bytes > SIZE_MAX) return;
+    void *map = mmap(NULL, (size_t)input->bytes, PROT_READ, MAP_SHARED, input->fd, 0);
+    if (map != MAP_FAILED) input->map = map;
+}
+
+static bool read_mapped(const rin_input *input, uint64_t offset, void *out, size_t n) {
+    if (!input->map || offset > input->bytes || n > input->bytes - offset) return false;
+    char *from = (char *)input->map + offset;
+    size_t within = (size_t)((uintptr_t)from % (uintptr_t)sysconf(_SC_PAGESIZE));
+    if (madvise(from - within, within + n, MADV_POPULATE_READ) != 0) return false;
+    memcpy(out, from, n);
+    return true;
+}
+#else
+void rin_input_map(rin_input *input) {
+    (void)input;
+}
+
+static bool read_mapped(const rin_input *input, uint64_t offset, void *out, size_t n) {
+    (void)input, (void)offset, (void)out, (void)n;
+    return false;
+}
+#endif
+
 rin_status rin_input_read(const rin_input *input, uint64_t offset, void *out, size_t n, rin_error *error) {
     char *bytes = out;
+    if (input->memory) {
+        if (offset > input->bytes || n > input->bytes - offset)
+            return rin_error_set(error, RIN_ERR_INTERNAL, "read beyond the end of a file in memory");
+        memcpy(out, (const char *)input->memory + offset, n);
+        return RIN_OK;
+    }
+    if (read_mapped(input, offset, out, n)) return RIN_OK;
     while (n) {
         ssize_t got = rin_fault(RIN_FAULT_READ) ? -1 : pread(input->fd, bytes, n, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
@@ -174,6 +212,7 @@ rin_status rin_input_read(const rin_input *input, uint64_t offset, void *out, si
 }
 
 void rin_input_close(rin_input *input) {
+    if (input->map) munmap(input->map, (size_t)input->bytes);
     if (input->path && input->fd >= 0) close(input->fd);
     rin_free(input->path);
     *input = (rin_input){.fd = -1};

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include <strings.h>
+
 #include "base/base.h"
 
 void rin_text_add(rin_text *text, const char *format, ...) {
@@ -42,6 +45,11 @@ rin_status rin_text_take(rin_text *text, char **out, rin_error *error) {
 void rin_text_clear(rin_text *text) {
     rin_free(text->chars);
     *text = (rin_text){0};
+}
+
+bool rin_has_suffix(const char *text, const char *suffix) {
+    size_t n = strlen(text), n_suffix = strlen(suffix);
+    return n > n_suffix && strcasecmp(text + n - n_suffix, suffix) == 0;
 }
 
 /* ---- UTF-8 ---- */

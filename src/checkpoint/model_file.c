@@ -92,18 +92,22 @@ static rin_status format_classes(const rin_description *description, char **json
 }
 
 rin_status rin_description_write(const rin_description *description, rin_safetensors_writer *writer, rin_error *error) {
-    char *model = NULL, *diffusion = NULL, *classes = NULL, steps[32];
+    char *model = NULL, *diffusion = NULL, *data = NULL, *classes = NULL, steps[32];
     snprintf(steps, sizeof steps, "%lld", (long long)description->steps);
     rin_status status = rin_config_format_json(&description->config, "model", &model, error);
     if (status == RIN_OK) status = rin_config_format_json(&description->config, "diffusion", &diffusion, error);
+    /* A video model knows how fast its frames follow each other. */
+    if (status == RIN_OK && description->config.model.seq_len > 1)
+        status = rin_config_format_json(&description->config, "data", &data, error);
     if (status == RIN_OK) status = format_classes(description, &classes, error);
-    const char *const pairs[][2] = {
-        {"format", "rin-1"}, {"model", model}, {"diffusion", diffusion}, {"classes", classes}, {"steps", steps}};
+    const char *const pairs[][2] = {{"format", "rin-1"},  {"model", model}, {"diffusion", diffusion},
+                                    {"classes", classes}, {"steps", steps}, {"data", data}};
     for (size_t i = 0; i < RIN_COUNT(pairs) && status == RIN_OK; i++) {
-        status = rin_safetensors_writer_add_metadata(writer, pairs[i][0], pairs[i][1], error);
+        if (pairs[i][1]) status = rin_safetensors_writer_add_metadata(writer, pairs[i][0], pairs[i][1], error);
     }
     rin_free(model);
     rin_free(diffusion);
+    rin_free(data);
     rin_free(classes);
     return status;
 }
@@ -119,6 +123,7 @@ static bool parse_steps(const char *text, int64_t *steps) {
 rin_status rin_description_read(rin_description *description, const rin_safetensors *file, rin_error *error) {
     const char *format = rin_safetensors_metadata(file, "format"), *model = rin_safetensors_metadata(file, "model");
     const char *diffusion = rin_safetensors_metadata(file, "diffusion");
+    const char *data = rin_safetensors_metadata(file, "data"); /* of video models */
     const char *classes = rin_safetensors_metadata(file, "classes"), *steps = rin_safetensors_metadata(file, "steps");
     if (!format || strcmp(format, "rin-1") != 0 || !model || !diffusion || !classes || !steps) {
         return rin_error_set(
@@ -132,6 +137,7 @@ rin_status rin_description_read(rin_description *description, const rin_safetens
     rin_config_free(defaults);
     status = rin_config_load_json(&description->config, "model", model, error);
     if (status == RIN_OK) status = rin_config_load_json(&description->config, "diffusion", diffusion, error);
+    if (status == RIN_OK && data) status = rin_config_load_json(&description->config, "data", data, error);
     if (status == RIN_OK) status = rin_config_validate(&description->config, error);
     if (status == RIN_OK) status = rin_description_parse_classes(description, classes, error);
     if (status == RIN_OK && !parse_steps(steps, &description->steps)) {

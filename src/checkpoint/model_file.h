@@ -9,7 +9,7 @@
 
 /* What a model is, besides its numbers. */
 typedef struct rin_description {
-    rin_config config; /* sections model and diffusion matter */
+    rin_config config; /* sections model and diffusion matter, of video models data, too */
     char **classes;    /* [n_classes] */
     int64_t n_classes;
     int64_t steps; /* trained */

@@ -156,6 +156,20 @@ rin_status rin_safetensors_read_bytes(const rin_safetensors *file, const rin_sto
                             : status;
 }
 
+rin_status rin_safetensors_read_part(const rin_safetensors *file, const rin_stored_tensor *tensor, uint64_t offset,
+                                     void *out, size_t n_bytes, rin_error *error) {
+    uint64_t has = tensor->end - tensor->begin;
+    if (offset > has || n_bytes > has - offset)
+        return rin_error_set(error, RIN_ERR_SHAPE,
+                             "%s: tensor '%.80s' has %llu bytes, %zu from byte %llu on are wanted", file->input.path,
+                             tensor->name, (unsigned long long)has, n_bytes, (unsigned long long)offset);
+    return rin_input_read(&file->input, file->data_start + tensor->begin + offset, out, n_bytes, error);
+}
+
+void rin_safetensors_map(rin_safetensors *file) {
+    rin_input_map(&file->input);
+}
+
 /* Reads in chunks and converts; one of floats and doubles is the destination, the other NULL. */
 static rin_status read_converted(const rin_safetensors *file, const rin_stored_tensor *tensor, float *floats,
                                  double *doubles, rin_error *error) {

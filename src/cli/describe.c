@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* describe: the verbs that tell what a configuration, a model or a data set is. */
+/* describe: the verbs that tell what a configuration or a model is. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,18 +82,6 @@ static int run_info(const rin_cli_args *args) {
     return code == RIN_EXIT_OK ? code : RIN_EXIT_FAILED;
 }
 
-static int run_data(const rin_cli_args *args) {
-    char *text = NULL;
-    rin_error error = {0};
-    rin_cli_monitor monitor;
-    rin_listener listener = rin_cli_monitor_start(&monitor, 1);
-    rin_status status = rin_data_describe(args->operands[0], rin_cli_args_has(args, "json"), listener, &text, &error);
-    rin_cli_monitor_end();
-    return finish(status, text, &error);
-}
-
 const rin_cli_verb rin_cli_plan = {
     "plan", "parameters, operations and memory of a configuration", "", 0, 0, plan_options, run_plan, NULL};
 const rin_cli_verb rin_cli_info = {"info", "what a model file or run is", "MODEL", 1, 1, json_option, run_info, NULL};
-const rin_cli_verb rin_cli_data = {
-    "data", "what a data set holds; finds broken images", "PATH", 1, 1, json_option, run_data, NULL};

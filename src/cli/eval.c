@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* eval: how well a model predicts the noise in images. */
+/* eval: how well a model predicts the noise in images, and a video model the frames that follow. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +10,13 @@ enum { MOST_TIMES = 64, LONGEST_TIME = 32 };
 
 static const rin_cli_option options[] = {
     {"model", "PATH", NULL, "A training run's folder or a .safetensors file", false},
-    {"data", "PATH", NULL, "Images: what rin train takes", false},
-    {"t", "0.1,0.2,...", NULL, "Times in (0, 1], 1 being pure noise; 0.1 to 0.9 unless given", false},
-    {"limit", "N", NULL, "Images at most, evenly over the classes; all unless given", false},
+    {"data", "PATH", NULL, "Images or videos: what rin train takes", false},
+    {"t", "0.1,0.2,...", NULL, "loss: times in (0, 1], 1 being pure noise; 0.1 to 0.9 unless given", false},
+    {"samples", "K", NULL, "predict: samples of each clip; 4 unless given", false},
+    {"steps", "N", "sample.steps", "predict: denoising steps", false},
+    {"sampler", "NAME", "sample.sampler", "predict: update rule: ddim, ddpm or ddpm@small", false},
+    {"limit", "N", NULL, "Images at most, evenly over the classes, or clips, evenly over the videos; all unless given",
+     false},
     {"seed", "S", NULL, "Start of the noise; 0 unless given", false},
     {"threads", "N", NULL, "Threads that compute; 0 for one a core", false},
     {"device", "NAME", NULL, "Where to compute: cpu (unless given), or cuda[:i]; see rin help bench", false},
@@ -79,6 +83,101 @@ static void print_lines(const times *t, int64_t n_images) {
     printf("%-8s %.6g over %lld images\n", "mean", mean_loss(t), (long long)n_images);
 }
 
+/* ---- predict ---- */
+
+enum { MOST_FRAMES = 65536 };
+
+static double psnr(double squared_error) {
+    return -10 * log10(squared_error);
+}
+
+static bool add_errors(cJSON *list, const char *name, const rin_prediction_error *errors, int64_t n, int which) {
+    cJSON *row = cJSON_AddArrayToObject(list, name);
+    bool good = row;
+    for (int64_t f = 0; f < n && good; f++) {
+        const double values[] = {errors[f].sample, errors[f].mean, errors[f].repeat};
+        good = cJSON_AddItemToArray(row, cJSON_CreateNumber(values[which]));
+    }
+    return good;
+}
+
+static rin_prediction_error average(const rin_prediction_error *errors, int64_t n) {
+    rin_prediction_error all = {0, 0, 0};
+    for (int64_t f = 0; f < n; f++) {
+        all.sample += errors[f].sample / (double)n;
+        all.mean += errors[f].mean / (double)n;
+        all.repeat += errors[f].repeat / (double)n;
+    }
+    return all;
+}
+
+static int print_prediction_json(const rin_prediction_error *errors, int64_t n, int64_t samples, int64_t n_clips) {
+    cJSON *json = cJSON_CreateObject();
+    rin_prediction_error all = average(errors, n);
+    bool good = json && cJSON_AddNumberToObject(json, "clips", (double)n_clips) &&
+                cJSON_AddNumberToObject(json, "samples", (double)samples) &&
+                add_errors(json, "mse_sample", errors, n, 0) && add_errors(json, "mse_mean", errors, n, 1) &&
+                add_errors(json, "mse_repeat", errors, n, 2);
+    cJSON *sums = good ? cJSON_AddObjectToObject(json, "mse") : NULL;
+    good = sums && cJSON_AddNumberToObject(sums, "sample", all.sample) &&
+           cJSON_AddNumberToObject(sums, "mean", all.mean) && cJSON_AddNumberToObject(sums, "repeat", all.repeat);
+    if (good) return rin_cli_print_json(json);
+    cJSON_Delete(json);
+    return rin_cli_fail_memory();
+}
+
+static void print_prediction(const char *name, const rin_prediction_error *e) {
+    printf("%-6s %10.3g %6.2f   %10.3g %6.2f   %10.3g %6.2f\n", name, e->sample, psnr(e->sample), e->mean,
+           psnr(e->mean), e->repeat, psnr(e->repeat));
+}
+
+static void print_predictions(const rin_prediction_error *errors, int64_t given, int64_t n, int64_t samples,
+                              int64_t n_clips) {
+    char name[RIN_CLI_NUMBER];
+    rin_prediction_error all = average(errors, n);
+    printf("%-6s %17s   %12s %-4lld   %17s\n", "", "one sample", "mean of", (long long)samples, "last given frame");
+    printf("%-6s %10s %6s   %10s %6s   %10s %6s\n", "frame", "error", "PSNR", "error", "PSNR", "error", "PSNR");
+    for (int64_t f = 0; f < n; f++) {
+        snprintf(name, sizeof name, "%lld", (long long)(given + f + 1));
+        print_prediction(name, &errors[f]);
+    }
+    print_prediction("all", &all);
+    printf("mean squared errors, pixels being 0 to 1, over %lld clips\n", (long long)n_clips);
+}
+
+static int predict(const rin_cli_args *args, rin_model *model) {
+    enum { SAMPLES = 4, MOST_SAMPLES = 10000 };
+    const char *data = rin_cli_args_get(args, "data");
+    int64_t samples = SAMPLES, limit = 0, seed = 0, n_clips = 0;
+    rin_config *config = NULL;
+    rin_cli_monitor monitor;
+    rin_error error = {0};
+    int code = rin_cli_args_whole(args, "limit", 1, INT64_MAX, &limit);
+    if (code == RIN_EXIT_OK) code = rin_cli_args_whole(args, "seed", 0, INT64_MAX, &seed);
+    if (code == RIN_EXIT_OK) code = rin_cli_args_whole(args, "samples", 1, MOST_SAMPLES, &samples);
+    if (code != RIN_EXIT_OK) return code;
+    if (rin_config_copy(rin_model_config(model), &config, &error) != RIN_OK) return rin_cli_fail(&error);
+    int64_t given = rin_cli_config_whole(config, "model.seq_cond"),
+            n = rin_cli_config_whole(config, "model.seq_len") - given;
+    rin_prediction_error *errors = n <= MOST_FRAMES ? calloc((size_t)n, sizeof *errors) : NULL;
+    code = errors ? rin_cli_config_apply(args, "sample", config) : rin_cli_fail_memory();
+    if (code == RIN_EXIT_OK) {
+        rin_listener listener = rin_cli_monitor_start(&monitor, 1);
+        rin_status status = rin_eval_predict(model, config, data, samples, limit, (uint64_t)seed, listener, errors,
+                                             &n_clips, &error);
+        rin_cli_monitor_end();
+        if (status != RIN_OK) code = rin_cli_fail(&error);
+    }
+    if (code == RIN_EXIT_OK && rin_cli_args_has(args, "json"))
+        code = print_prediction_json(errors, n, samples, n_clips);
+    else if (code == RIN_EXIT_OK) print_predictions(errors, given, n, samples, n_clips);
+    free(errors);
+    rin_config_free(config);
+    return code;
+}
+
+/* ---- loss ---- */
+
 static int measure(const rin_cli_args *args, rin_model *model, times *t) {
     const char *data = rin_cli_args_get(args, "data");
     int64_t limit = 0, seed = 0, n_images = 0;
@@ -101,16 +200,18 @@ static int run(const rin_cli_args *args) {
     const char *text = rin_cli_args_get(args, "t");
     rin_model *model = NULL;
     times t = {0};
-    if (strcmp(args->operands[0], "loss") != 0) {
-        return rin_cli_refuse("rin eval cannot measure '%s'; allowed: loss", args->operands[0]);
+    bool loss = strcmp(args->operands[0], "loss") == 0;
+    if (!loss && strcmp(args->operands[0], "predict") != 0) {
+        return rin_cli_refuse("rin eval cannot measure '%s'; allowed: loss, predict", args->operands[0]);
     }
-    if (!rin_cli_args_has(args, "data")) return rin_cli_refuse("rin eval needs --data PATH, the images to measure on");
+    if (!rin_cli_args_has(args, "data"))
+        return rin_cli_refuse("rin eval needs --data PATH, the images or videos to measure on");
     int code = parse_times(&t, text ? text : "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9");
     if (code == RIN_EXIT_OK) code = rin_cli_model_open(args, &model);
-    if (code == RIN_EXIT_OK) code = measure(args, model, &t);
+    if (code == RIN_EXIT_OK) code = loss ? measure(args, model, &t) : predict(args, model);
     rin_model_free(model);
     return code;
 }
 
-const rin_cli_verb rin_cli_eval = {"eval", "measure a model: the noise loss over time", "loss", 1, 1, options, run,
-                                   NULL};
+const rin_cli_verb rin_cli_eval = {
+    "eval", "measure a model: the noise loss over time, predicted frames", "loss|predict", 1, 1, options, run, NULL};

@@ -71,7 +71,7 @@ static void format_line(const rin_progress *p, bool training, char *line, size_t
         snprintf(field, sizeof field, "%lld not applied", (long long)p->bad_steps);
         add_field(line, width, field);
     }
-    if (p->seconds > 0 && p->wait_seconds > 0.05 * p->seconds) {
+    if (p->seconds > 0) {
         snprintf(field, sizeof field, "waiting for data %.0f%%", 100 * p->wait_seconds / p->seconds);
         add_field(line, width, field);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sample: pictures from a trained model. */
+/* sample: pictures or videos from a trained model. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,10 @@
 
 static const rin_cli_option options[] = {
     {"model", "PATH", NULL, "A training run's folder or a .safetensors file", false},
-    {"out", "FILE.png", NULL, "The grid of pictures, a row a class", false},
+    {"out", "FILE", NULL, "The grid of pictures as .png; videos as .mp4, .gif, .webp, or a contact sheet as .png",
+     false},
     {"count", "N", "sample.count",
-     "Pictures in all, spread evenly over the classes; unless given 8 a class, or 64 with no or over 10 classes",
+     "Pictures in all, spread evenly over the classes; unless given 8 a class, or 64 with none or over 10; 1 video",
      false},
     {"class", "NAME[,...]", NULL, "Classes by name or number; all of them unless given", false},
     {"steps", "N", "sample.steps", "Denoising steps", false},
@@ -22,7 +23,13 @@ static const rin_cli_option options[] = {
     {"schedule", "NAME", "sample.schedule", "Signal level over time, such as cosine", false},
     {"guidance", "W", "sample.guidance", "Classifier-free guidance; 0 for none", false},
     {"seed", "S", NULL, "The same seed gives the same pictures; drawn and printed unless given", false},
-    {"save-each", "DIR", NULL, "Also write every picture to a file of its own", false},
+    {"cond", "FILE", NULL, "Of a video model: the video that it continues; also a folder of numbered pictures", false},
+    {"start", "SECONDS", NULL, "Where in it the given frames begin: 0 unless given; or 'end' for its last frames",
+     false},
+    {"frames", "N", "sample.frames", "Frames of the video, the given ones included", false},
+    {"fps", "F", "sample.fps", "Frames a second of the video that is written", false},
+    {"zoom", "N", "sample.zoom", "Make every pixel N x N in what is written", false},
+    {"save-each", "DIR", NULL, "Also write every picture or video to a file of its own", false},
     {"threads", "N", NULL, "Threads that compute; 0 for one a core", false},
     {"device", "NAME", NULL, "Where to compute: cpu (unless given), or cuda[:i]; see rin help bench", false},
     {"set", "sample.key=value", NULL, "Any option below; may be given many times", true},
@@ -36,6 +43,9 @@ typedef struct job {
     int64_t *classes, count;   /* [count] of the pictures, NULL without classes */
     int columns;               /* of the grid; 0: nearly square */
     uint64_t seed;
+    bool video;
+    const char *suffix;     /* of files of their own */
+    rin_video_frames given; /* what videos go on from */
 } job;
 
 static void print_help(void) {
@@ -105,6 +115,7 @@ static int choose_classes(job *j, const rin_cli_args *args) {
 /* A row a class when every class has as many pictures; else a column a class, whose last row is not full. */
 static int spread_classes(job *j) {
     enum { EACH = 8, MOST_ROWS = 10, MANY = 64 };
+    if (!j->count && j->video) j->count = 1;
     if (!j->count) j->count = j->n_listed && j->n_listed <= MOST_ROWS ? EACH * j->n_listed : MANY;
     if (!j->n_listed) return RIN_EXIT_OK;
     j->classes = calloc((size_t)j->count, sizeof *j->classes);
@@ -154,12 +165,10 @@ static int check_folder(const char *folder) {
 
 /* Before hours of work: whether there will be a place for its result. */
 static int check_out(const char *out) {
-    if (!out) return rin_cli_refuse("rin sample needs --out FILE.png");
+    if (!out)
+        return rin_cli_refuse("rin sample needs --out FILE, a name that ends in .png or, of videos, in %s",
+                              rin_video_suffixes());
     enum { LONGEST_NAME = 220 }; /* what is being written has a longer one */
-    size_t length = strlen(out);
-    if (length < 5 || strcasecmp(out + length - 4, ".png") != 0) {
-        return rin_cli_refuse("--out %s: pictures are written as PNG; give a name that ends in .png", out);
-    }
     const char *slash = strrchr(out, '/');
     if (strlen(slash ? slash + 1 : out) > LONGEST_NAME)
         return rin_cli_refuse("--out %s: the name of the file is longer than %d bytes", out, LONGEST_NAME);
@@ -172,6 +181,16 @@ static int check_out(const char *out) {
     if (code == RIN_EXIT_OK && stat(out, &info) == 0 && !S_ISREG(info.st_mode))
         return rin_cli_refuse("--out %s: it is there, and not a regular file", out);
     return code;
+}
+
+static int check_name(job *j, const char *out) {
+    if (!rin_model_can_write(j->model, out)) {
+        return j->video ? rin_cli_refuse("--out %s: give a name that ends in %s, or in .png for a contact sheet", out,
+                                         rin_video_suffixes())
+                        : rin_cli_refuse("--out %s: pictures are written as PNG; give a name that ends in .png", out);
+    }
+    j->suffix = strrchr(out, '.');
+    return RIN_EXIT_OK;
 }
 
 static int make_folder(const char *folder) {
@@ -192,6 +211,10 @@ static void add_class_name(const job *j, int64_t i, char *text, size_t size) {
     text[used] = '\0';
 }
 
+static const char *things(const job *j) {
+    return !j->video ? "pictures" : j->count == 1 ? "video" : "videos";
+}
+
 static int write_each(const job *j, const rin_generator *generator, const char *folder) {
     enum { LONGEST = 4096 };
     char path[LONGEST], name[64] = "";
@@ -200,17 +223,17 @@ static int write_each(const job *j, const rin_generator *generator, const char *
     int64_t n_failed = 0;
     for (int64_t i = 0; i < j->count; i++) {
         add_class_name(j, i, name, sizeof name);
-        int length = snprintf(path, sizeof path, "%s/%04lld%s.png", folder, (long long)i, name);
+        int length = snprintf(path, sizeof path, "%s/%04lld%s%s", folder, (long long)i, name, j->suffix);
         if (length < 0 || length >= LONGEST) return rin_cli_refuse("--save-each: the name of the folder is too long");
         if (rin_generator_write(generator, i, path, &error) != RIN_OK && n_failed++ == 0) code = rin_cli_fail(&error);
         if (rin_cli_monitor_stopped() && i + 1 < j->count) {
-            rin_cli_note("stopped; %s has %lld of %lld pictures", folder, (long long)(i + 1 - n_failed),
-                         (long long)j->count);
+            rin_cli_note("stopped; %s has %lld of %lld %s", folder, (long long)(i + 1 - n_failed), (long long)j->count,
+                         things(j));
             return RIN_EXIT_INTERRUPTED;
         }
     }
-    printf("%s/: %lld pictures\n", folder, (long long)(j->count - n_failed));
-    if (n_failed > 1) rin_cli_note("%lld pictures could not be written", (long long)n_failed);
+    printf("%s/: %lld %s\n", folder, (long long)(j->count - n_failed), things(j));
+    if (n_failed > 1) rin_cli_note("%lld %s could not be written", (long long)n_failed, things(j));
     return code;
 }
 
@@ -220,9 +243,57 @@ static int write_pictures(const job *j, const rin_generator *generator, const ch
     int code = RIN_EXIT_OK;
     if (!out) rin_cli_note("so many pictures of this size do not fit into one file: there is no grid");
     else if (rin_generator_write_grid(generator, j->columns, out, &error) != RIN_OK) code = rin_cli_fail(&error);
-    else printf("%s: %lld pictures\n", out, (long long)j->count);
+    else if (j->video)
+        printf("%s: %lld %s of %lld frames\n", out, (long long)j->count, things(j),
+               (long long)rin_generator_frame_count(generator));
+    else printf("%s: %lld %s\n", out, (long long)j->count, things(j));
     int each = folder ? write_each(j, generator, folder) : RIN_EXIT_OK;
     return code == RIN_EXIT_OK ? each : code;
+}
+
+/* ---- what videos go on from ---- */
+
+/* Seconds; below 0: the end. */
+static int parse_start(const rin_cli_args *args, double *start) {
+    const char *text = rin_cli_args_get(args, "start");
+    char *end;
+    *start = 0;
+    if (!text) return RIN_EXIT_OK;
+    *start = strcmp(text, "end") == 0 ? -1 : strtod(text, &end);
+    bool number = *start >= 0 && *start <= 1e9 && *text >= '0' && *text <= '9' && !*end;
+    if (*start == -1 || number) return RIN_EXIT_OK;
+    return rin_cli_refuse("--start %s: allowed are seconds from 0 on, or 'end' for the last frames", text);
+}
+
+/* As many frames as the model goes on from; those after them, where there are any, to compare with. */
+static int read_given(job *j, const rin_cli_args *args, rin_config *config) {
+    const char *path = rin_cli_args_get(args, "cond");
+    int64_t needed = rin_cli_config_whole(config, "model.seq_cond"),
+            most = rin_cli_config_whole(config, "sample.frames");
+    rin_cli_monitor monitor;
+    rin_error error = {0};
+    double start;
+    if (path && !needed) return rin_cli_refuse("--cond %s: this model continues no frames; leave --cond out", path);
+    if (!needed) return RIN_EXIT_OK;
+    if (!path)
+        return rin_cli_refuse("this model continues %lld given frames: add --cond FILE, the video they are in",
+                              (long long)needed);
+    int code = parse_start(args, &start);
+    if (code != RIN_EXIT_OK) return code;
+    if (!most) most = rin_cli_config_whole(config, "model.seq_len");
+    rin_listener listener = rin_cli_monitor_start(&monitor, 1);
+    rin_status status = rin_video_frames_read(config, path, start, start < 0 ? needed : most, listener, &j->given,
+                                              &error);
+    rin_cli_monitor_end();
+    if (status != RIN_OK) return rin_cli_fail(&error);
+    if (j->given.n < needed)
+        return rin_cli_refuse("--cond %s: there are %lld frames%s, this model goes on from %lld", path,
+                              (long long)j->given.n, start > 0 ? " after --start" : "", (long long)needed);
+    bool usable = j->given.rate > 0 && j->given.rate <= 1000;
+    if (rin_config_is_set(config, "sample.fps") || !usable) return RIN_EXIT_OK;
+    char text[RIN_CLI_NUMBER];
+    snprintf(text, sizeof text, "%.9g", j->given.rate);
+    return rin_config_set(config, "sample.fps", text, &error) == RIN_OK ? RIN_EXIT_OK : rin_cli_fail(&error);
 }
 
 /* ---- the verb ---- */
@@ -233,6 +304,7 @@ static int generate(const job *j, const rin_config *config, const char *out, con
     rin_error error = {0};
     rin_listener listener = rin_cli_monitor_start(&monitor, 1);
     rin_status status = rin_generator_create(j->model, config, j->count, j->classes, j->seed, &generator, &error);
+    if (status == RIN_OK && j->given.n) status = rin_generator_give(generator, -1, j->given.pixels, j->given.n, &error);
     bool has_grid = rin_generator_has_grid(generator);
     int code = RIN_EXIT_OK;
     if (status == RIN_OK && !has_grid && !folder) {
@@ -246,7 +318,7 @@ static int generate(const job *j, const rin_config *config, const char *out, con
     }
     rin_cli_monitor_end();
     if (status == RIN_ERR_CANCELLED) {
-        rin_cli_note("stopped; no pictures were written");
+        rin_cli_note("stopped; no %s were written", j->video ? "videos" : "pictures");
         code = RIN_EXIT_INTERRUPTED;
     } else if (status != RIN_OK) {
         code = rin_cli_fail(&error);
@@ -268,6 +340,9 @@ static int run(const rin_cli_args *args) {
     if (code == RIN_EXIT_OK && rin_config_copy(rin_model_config(j.model), &config, &error) != RIN_OK)
         code = rin_cli_fail(&error);
     if (code == RIN_EXIT_OK) code = rin_cli_config_apply(args, "sample", config);
+    j.video = rin_cli_config_whole(config, "model.seq_len") > 1;
+    if (code == RIN_EXIT_OK) code = check_name(&j, out);
+    if (code == RIN_EXIT_OK) code = read_given(&j, args, config);
     if (code == RIN_EXIT_OK) code = choose_classes(&j, args);
     if (code == RIN_EXIT_OK) j.count = rin_cli_config_whole(config, "sample.count");
     if (code == RIN_EXIT_OK) code = spread_classes(&j);
@@ -275,10 +350,11 @@ static int run(const rin_cli_args *args) {
     if (code == RIN_EXIT_OK) code = generate(&j, config, out, folder);
     free(j.listed);
     free(j.classes);
+    rin_video_frames_clear(&j.given);
     rin_config_free(config);
     rin_model_free(j.model);
     return code;
 }
 
-const rin_cli_verb rin_cli_sample = {"sample",  "make pictures with a trained model", "", 0, 0, options, run,
+const rin_cli_verb rin_cli_sample = {"sample",  "make pictures or videos with a trained model", "", 0, 0, options, run,
                                      print_help};

@@ -145,14 +145,22 @@ static int resume(const rin_cli_args *args, rin_cli_monitor *monitor, rin_traine
     return RIN_EXIT_OK;
 }
 
+static bool is_video(const rin_trainer *trainer) {
+    return rin_cli_config_whole(rin_trainer_config(trainer), "model.seq_len") > 1;
+}
+
 static void note_start(const rin_trainer *trainer, const char *run) {
     const rin_config *config = rin_trainer_config(trainer);
-    rin_cli_note("%s: step %lld of %lld, %lld images of %lldx%lld a step, %lld classes", run,
+    char what[64];
+    if (is_video(trainer))
+        snprintf(what, sizeof what, "%lld frames, %lld given", (long long)rin_cli_config_whole(config, "model.seq_len"),
+                 (long long)rin_cli_config_whole(config, "model.seq_cond"));
+    else snprintf(what, sizeof what, "%lld classes", (long long)rin_cli_config_whole(config, "model.num_classes"));
+    rin_cli_note("%s: step %lld of %lld, %lld %s of %lldx%lld a step, %s", run,
                  (long long)rin_trainer_steps_done(trainer), (long long)rin_cli_config_whole(config, "train.steps"),
-                 (long long)rin_cli_config_whole(config, "train.batch"),
+                 (long long)rin_cli_config_whole(config, "train.batch"), is_video(trainer) ? "clips" : "images",
                  (long long)rin_cli_config_whole(config, "model.image_width"),
-                 (long long)rin_cli_config_whole(config, "model.image_height"),
-                 (long long)rin_cli_config_whole(config, "model.num_classes"));
+                 (long long)rin_cli_config_whole(config, "model.image_height"), what);
 }
 
 static int train(rin_trainer *trainer, const char *run) {
@@ -173,8 +181,10 @@ static int train(rin_trainer *trainer, const char *run) {
         printf("%s is finished: all its %lld steps are done. Add --steps N above %lld to train on.\n", run, steps,
                steps);
     } else {
-        printf("%s: %lld steps done. Pictures: rin sample --model %s --out samples.png\n", run, steps,
-               rin_cli_quoted(run, quoted));
+        bool given = rin_cli_config_whole(rin_trainer_config(trainer), "model.seq_cond") > 0;
+        printf("%s: %lld steps done. %s: rin sample --model %s%s --out samples.%s\n", run, steps,
+               is_video(trainer) ? "Videos" : "Pictures", rin_cli_quoted(run, quoted), given ? " --cond FILE" : "",
+               is_video(trainer) ? "mp4" : "png");
     }
     return RIN_EXIT_OK;
 }
@@ -190,4 +200,5 @@ static int run(const rin_cli_args *args) {
     return code;
 }
 
-const rin_cli_verb rin_cli_train = {"train", "train a model on your images", "", 0, 0, options, run, print_help};
+const rin_cli_verb rin_cli_train = {"train",   "train a model on your images or videos", "", 0, 0, options, run,
+                                    print_help};

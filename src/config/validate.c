@@ -215,6 +215,10 @@ static rin_status check_run(const rin_config *config, rin_error *error) {
         return REFUSE("train.accumulate = %lld does not divide train.batch = %lld; allowed: a divisor",
                       LL(t->accumulate), LL(t->batch));
     }
+    if (config->data.frames && config->data.frames != config->model.seq_len) {
+        return REFUSE("data.frames = %lld, but model.seq_len = %lld; allowed: the same number, or 0 for it",
+                      LL(config->data.frames), LL(config->model.seq_len));
+    }
     if (config->sample.guidance > 0 && !config->model.num_classes) {
         return REFUSE("sample.guidance = %g with model.num_classes = 0; allowed: 0, as there is no label to guide by",
                       config->sample.guidance);

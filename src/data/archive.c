@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* archive: images in a tar or zip archive, kept in memory as they are. Nothing is ever unpacked to disk. */
+/* archive: files in a tar or zip archive, kept in memory as they are. Nothing is ever unpacked to disk. */
 #include <errno.h>
 #include <locale.h>
 #include <string.h>
@@ -159,7 +159,7 @@ static rin_status stream_error(struct archive *stream, const char *what, rin_err
 
 static rin_status too_large(const archive_source *s, rin_error *error) {
     return rin_error_set(error, RIN_ERR_MEMORY,
-                         "its images take more than the %zu bytes of memory allowed; unpack it and give the folder",
+                         "its files take more than the %zu bytes of memory allowed; unpack it and give the folder",
                          s->limit);
 }
 
@@ -365,23 +365,26 @@ static rin_status archive_open(rin_source_request *request, rin_items *items, vo
             rin_log_write(request->log, RIN_LOG_WARNING, "left out %zu files whose names cannot be read",
                           s->n_nameless);
         rin_items_strip_top(items, request->log);
-        status = rin_items_classify(items, request->log, error);
+        status = rin_items_arrange(items, request->log, error);
     }
     if (status == RIN_OK) *source = s;
     else archive_close(s);
     return status;
 }
 
-static rin_status archive_read(const void *source, const rin_item *item, rin_image *out, rin_error *error) {
+static rin_status archive_file(const void *source, const rin_item *item, rin_input *out, rin_error *error) {
     const archive_source *s = source;
-    return rin_image_decode(s->blobs[item->key].bytes, s->blobs[item->key].n, out, error);
+    (void)error;
+    *out = rin_input_of_memory(s->blobs[item->key].bytes, s->blobs[item->key].n);
+    return RIN_OK;
 }
 
 const rin_source_kind rin_source_archive = {
     .name = "archive",
     .accepts = "a .tar, .tar.gz, .tgz, .tar.xz, .txz or .zip archive of such a folder",
+    .accepts_video = "a .tar, .tar.gz, .tgz, .tar.xz, .txz or .zip archive of such a folder",
     .probe = archive_probe,
     .open = archive_open,
-    .read = archive_read,
+    .file = archive_file,
     .close = archive_close,
 };

@@ -204,6 +204,6 @@ const rin_source_kind rin_source_cifar = {
     .accepts = "CIFAR-10's binary files (a folder with data_batch_*.bin or test_batch.bin, or one such file)",
     .probe = cifar_probe,
     .open = cifar_open,
-    .read = cifar_read,
+    .image = cifar_read,
     .close = cifar_close,
 };

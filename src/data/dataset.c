@@ -4,63 +4,65 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "data/source.h"
+#include "data/clip.h"
 #include "data/threads.h"
 
 /* The first that recognises the path is taken. */
-static const rin_source_kind *const kinds[] = {&rin_source_cifar, &rin_source_archive, &rin_source_folder};
-
-struct rin_dataset {
-    const rin_source_kind *kind;
-    void *source;
-    rin_items items;
-};
+static const rin_source_kind *const kinds[] = {&rin_source_cifar, &rin_source_archive, &rin_source_pack,
+                                               &rin_source_file, &rin_source_folder};
 
 /* ---- opening ---- */
 
-static rin_status refuse(rin_status code, const char *what, rin_error *error) {
+/* What is accepted; NULL when this kind holds nothing of what is wanted. */
+static const char *accepts(const rin_source_kind *kind, bool videos) {
+    return videos ? kind->accepts_video : kind->accepts;
+}
+
+static rin_status refuse(rin_status code, const char *what, bool videos, rin_error *error) {
     rin_text accepted = {0};
-    for (size_t i = 0; i < RIN_COUNT(kinds); i++) {
-        rin_text_add(&accepted, "%s%s", i ? "; " : "", kinds[RIN_COUNT(kinds) - 1 - i]->accepts);
+    for (size_t i = RIN_COUNT(kinds); i-- > 0;) {
+        const char *text = accepts(kinds[i], videos);
+        if (text) rin_text_add(&accepted, "%s%s", accepted.length ? "; " : "", text);
     }
-    (void)rin_error_set(error, code, "%s. Accepted are: %s", what, accepted.chars ? accepted.chars : "images");
+    (void)rin_error_set(error, code, "%s. Accepted are: %s", what, accepted.chars ? accepted.chars : "data sets");
     rin_text_clear(&accepted);
     return code;
 }
 
-static rin_status find_kind(const char *path, const rin_source_kind **kind, rin_error *error) {
+static rin_status find_kind(const char *path, bool videos, const rin_source_kind **kind, rin_error *error) {
     struct stat info;
     char what[512];
     if (stat(path, &info) != 0) {
         snprintf(what, sizeof what, "cannot open '%.300s': %s", path, strerror(errno));
-        return refuse(RIN_ERR_IO, what, error);
+        return refuse(RIN_ERR_IO, what, videos, error);
     }
     bool usable = S_ISDIR(info.st_mode) || S_ISREG(info.st_mode);
     for (size_t i = 0; i < RIN_COUNT(kinds) && usable; i++) {
         bool fits = false;
+        if (!accepts(kinds[i], videos)) continue;
         rin_status status = kinds[i]->probe(path, &fits, error);
         if (fits) *kind = kinds[i];
         if (status != RIN_OK || fits) return status;
     }
     snprintf(what, sizeof what, "'%.300s' is %s, not a data set", path,
              usable ? "a file of another kind" : "neither a file nor a folder");
-    return refuse(RIN_ERR_FORMAT, what, error);
+    return refuse(RIN_ERR_FORMAT, what, videos, error);
 }
 
 static rin_status check_not_empty(const rin_dataset *dataset, const char *path, rin_error *error) {
     const rin_items *items = &dataset->items;
     if (items->n) return RIN_OK;
     char what[768];
-    int n = snprintf(what, sizeof what, "the %s '%.300s' holds no images, only %zu hidden and %zu other files",
-                     dataset->kind->name, path, items->n_hidden, items->n_other);
+    int n = snprintf(what, sizeof what, "the %s '%.300s' holds no %s, only %zu hidden and %zu other files",
+                     dataset->kind->name, path, rin_items_noun(items), items->n_hidden, items->n_other);
     if (items->first_other) snprintf(what + n, sizeof what - (size_t)n, " such as '%.200s'", items->first_other);
-    return refuse(RIN_ERR_FORMAT, what, error);
+    return refuse(RIN_ERR_FORMAT, what, items->videos, error);
 }
 
 static void report_left_out(const rin_items *items, rin_log log) {
     if (items->n_other) {
-        rin_log_write(log, RIN_LOG_INFO, "left out %zu files that are not images to be used, such as '%.200s'",
-                      items->n_other, items->first_other ? items->first_other : "?");
+        rin_log_write(log, RIN_LOG_INFO, "left out %zu files that are not %s to be used, such as '%.200s'",
+                      items->n_other, rin_items_noun(items), items->first_other ? items->first_other : "?");
     }
     if (items->n_hidden) rin_log_write(log, RIN_LOG_INFO, "left out %zu hidden files", items->n_hidden);
 }
@@ -83,6 +85,17 @@ rin_status rin_source_go_on(rin_source_request *request, const rin_items *items,
     return rin_error_set(error, RIN_ERR_CANCELLED, "stopped while listing '%s'", request->path);
 }
 
+static rin_status check_clip(const rin_clip *c, rin_error *error) {
+    if (!c->frames) return RIN_OK;
+    bool allowed = c->frames >= 1 && c->frames <= RIN_CLIP_MOST && c->step >= 1 && c->step <= RIN_CLIP_MOST &&
+                   c->fps >= 0 && c->fps <= 1000;
+    if (allowed) return RIN_OK;
+    return rin_error_set(
+        error, RIN_ERR_ARG,
+        "clips of %lld frames, every %lldth at %g a second; allowed are 1 to %d, 1 to %d and 0 to 1000",
+        (long long)c->frames, (long long)c->step, c->fps, RIN_CLIP_MOST, RIN_CLIP_MOST);
+}
+
 rin_status rin_dataset_open(const char *path, const rin_dataset_options *options, rin_log log, rin_dataset **out,
                             rin_error *error) {
     *out = NULL;
@@ -97,7 +110,10 @@ rin_status rin_dataset_open(const char *path, const rin_dataset_options *options
     rin_dataset *dataset = rin_calloc(1, sizeof *dataset, error);
     if (!dataset) return RIN_ERR_MEMORY;
     dataset->items.most_bytes = request.memory_bytes;
-    rin_status status = find_kind(path, &dataset->kind, error);
+    if (options) dataset->clip = options->clip;
+    dataset->items.videos = dataset->clip.frames > 0;
+    rin_status status = check_clip(&dataset->clip, error);
+    if (status == RIN_OK) status = find_kind(path, dataset->items.videos, &dataset->kind, error);
     if (status == RIN_OK) status = dataset->kind->open(&request, &dataset->items, &dataset->source, error);
     if (status == RIN_OK) status = check_not_empty(dataset, path, error);
     if (status != RIN_OK) {
@@ -134,6 +150,10 @@ size_t rin_dataset_n_ignored(const rin_dataset *dataset) {
     return dataset->items.n_hidden + dataset->items.n_other;
 }
 
+size_t rin_dataset_n_videos_ignored(const rin_dataset *dataset) {
+    return dataset->items.n_videos;
+}
+
 const char *rin_dataset_class_name(const rin_dataset *dataset, size_t class_index) {
     return dataset->items.classes[class_index];
 }
@@ -150,14 +170,47 @@ int32_t rin_dataset_item_label(const rin_dataset *dataset, size_t index) {
     return dataset->items.items[index].label;
 }
 
+bool rin_dataset_is_video(const rin_dataset *dataset) {
+    return dataset->items.videos;
+}
+
+rin_status rin_dataset_decode_file(const rin_dataset *dataset, const rin_item *item, rin_image *out, rin_error *error) {
+    rin_input file;
+    void *bytes = NULL;
+    rin_status status = dataset->kind->file(dataset->source, item, &file, error);
+    if (status != RIN_OK) return status;
+    if (file.memory) {
+        status = rin_image_decode(file.memory, (size_t)file.bytes, out, error);
+    } else if (file.bytes > RIN_MAX_ITEM_BYTES) {
+        status = rin_error_set(error, RIN_ERR_FORMAT, "it has %llu bytes, more than the %zu allowed",
+                               (unsigned long long)file.bytes, RIN_MAX_ITEM_BYTES);
+    } else {
+        bytes = rin_calloc((size_t)file.bytes, 1, error);
+        status = bytes ? rin_input_read(&file, 0, bytes, (size_t)file.bytes, error) : RIN_ERR_MEMORY;
+        if (status == RIN_OK) status = rin_image_decode(bytes, (size_t)file.bytes, out, error);
+    }
+    rin_free(bytes);
+    rin_input_close(&file);
+    return status;
+}
+
+/* The first frame of a video stands for it. */
+static rin_status decode_item(const rin_dataset *dataset, size_t index, rin_image *out, rin_error *error) {
+    const rin_source_kind *kind = dataset->kind;
+    const rin_item *item = &dataset->items.items[index];
+    if (dataset->items.videos) return rin_track_first(dataset, index, out, error);
+    return kind->image ? kind->image(dataset->source, item, out, error)
+                       : rin_dataset_decode_file(dataset, item, out, error);
+}
+
 rin_status rin_dataset_decode(const rin_dataset *dataset, size_t index, rin_image *out, rin_error *error) {
     *out = (rin_image){0};
     if (index >= dataset->items.n) {
         return rin_error_set(error, RIN_ERR_ARG, "there is no item %zu; the data set has %zu", index, dataset->items.n);
     }
-    const rin_item *item = &dataset->items.items[index];
-    rin_status status = dataset->kind->read(dataset->source, item, out, error);
-    return status == RIN_OK ? status : rin_error_prefix(error, status, "'%.300s'", item->name);
+    rin_status status = decode_item(dataset, index, out, error);
+    return status == RIN_OK ? status
+                            : rin_error_prefix(error, status, "'%.300s'", rin_dataset_item_name(dataset, index));
 }
 
 rin_status rin_dataset_load(const rin_dataset *dataset, size_t index, int height, int width, int channels, float *out,

@@ -44,7 +44,8 @@ static rin_status visit(walker *w, rin_dir *dir, const char *relative, const cha
         bool linked = fstatat(rin_dir_descriptor(dir), file, &own, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(own.st_mode);
         status = walk(w, name, here, here->linked || linked, error);
         if (status == RIN_OK && here->depth == 0 && w->items->n == n_before) {
-            rin_log_write(w->request->log, RIN_LOG_WARNING, "the folder '%s' holds no images and makes no class", name);
+            rin_log_write(w->request->log, RIN_LOG_WARNING, "the folder '%s' holds no %s%s", name,
+                          rin_items_noun(w->items), w->items->videos ? "" : " and makes no class");
         }
     } else if (hidden || (known && S_ISREG(info.st_mode))) {
         if (rin_items_wants(w->items, name)) status = rin_items_add(w->items, name, 0, -1, error);
@@ -103,14 +104,9 @@ static void folder_close(void *source) {
     rin_free(f);
 }
 
-static rin_status folder_open(rin_source_request *request, rin_items *items, void **source, rin_error *error) {
-    *source = NULL;
-    walker w = {.request = request, .items = items};
-    rin_status status = walk(&w, "", NULL, false, error);
-    if (status == RIN_OK) status = rin_items_classify(items, request->log, error);
-    if (status != RIN_OK) return status;
+static rin_status keep_root(const char *path, void **source, rin_error *error) {
     folder *f = rin_calloc(1, sizeof *f, error);
-    if (f) f->root = rin_strdup(request->path, error);
+    if (f) f->root = rin_strdup(path, error);
     if (!f || !f->root) {
         folder_close(f);
         return RIN_ERR_MEMORY;
@@ -119,14 +115,19 @@ static rin_status folder_open(rin_source_request *request, rin_items *items, voi
     return RIN_OK;
 }
 
-static rin_status folder_read(const void *source, const rin_item *item, rin_image *out, rin_error *error) {
+static rin_status folder_open(rin_source_request *request, rin_items *items, void **source, rin_error *error) {
+    *source = NULL;
+    walker w = {.request = request, .items = items};
+    rin_status status = walk(&w, "", NULL, false, error);
+    if (status == RIN_OK) status = rin_items_arrange(items, request->log, error);
+    return status == RIN_OK ? keep_root(request->path, source, error) : status;
+}
+
+static rin_status folder_file(const void *source, const rin_item *item, rin_input *out, rin_error *error) {
     const folder *f = source;
-    char *path = rin_path_join(f->root, item->name, error), *bytes = NULL;
+    char *path = rin_path_join(f->root, item->name, error);
     if (!path) return RIN_ERR_MEMORY;
-    size_t n = 0;
-    rin_status status = rin_file_read(path, RIN_MAX_ITEM_BYTES, &bytes, &n, error);
-    if (status == RIN_OK) status = rin_image_decode(bytes, n, out, error);
-    rin_free(bytes);
+    rin_status status = rin_input_open(out, path, error);
     rin_free(path);
     return status;
 }
@@ -140,8 +141,38 @@ static rin_status folder_probe(const char *path, bool *fits, rin_error *error) {
 const rin_source_kind rin_source_folder = {
     .name = "folder",
     .accepts = "a folder of JPEG, PNG or WebP images, with one sub-folder per class or none",
+    .accepts_video = "a folder of video files, animations, or sub-folders of numbered JPEG or PNG pictures",
     .probe = folder_probe,
     .open = folder_open,
-    .read = folder_read,
+    .file = folder_file,
+    .close = folder_close,
+};
+
+/* ---- a single video ---- */
+
+static rin_status file_probe(const char *path, bool *fits, rin_error *error) {
+    (void)error;
+    *fits = !rin_path_is_dir(path) && rin_name_is_video(path);
+    return RIN_OK;
+}
+
+static rin_status file_open(rin_source_request *request, rin_items *items, void **source, rin_error *error) {
+    const char *slash = strrchr(request->path, '/');
+    char *root = rin_strdup(request->path, error);
+    *source = NULL;
+    if (!root) return RIN_ERR_MEMORY;
+    root[slash ? slash - request->path + 1 : 0] = '\0';
+    rin_status status = rin_items_add(items, slash ? slash + 1 : request->path, 0, -1, error);
+    if (status == RIN_OK) status = keep_root(root, source, error);
+    rin_free(root);
+    return status;
+}
+
+const rin_source_kind rin_source_file = {
+    .name = "video",
+    .accepts_video = "a video file",
+    .probe = file_probe,
+    .open = file_open,
+    .file = folder_file,
     .close = folder_close,
 };

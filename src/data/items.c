@@ -2,17 +2,11 @@
 /* items: the list of items and how their folders become classes. */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "data/source.h"
 
 /* Items are numbered in 32 bits by the shuffle. */
 enum { MAX_ITEMS = INT32_MAX };
-
-bool rin_has_suffix(const char *text, const char *suffix) {
-    size_t n = strlen(text), n_suffix = strlen(suffix);
-    return n > n_suffix && strcasecmp(text + n - n_suffix, suffix) == 0;
-}
 
 static bool is_hidden(const char *name) {
     return name[0] == '.' || strstr(name, "/.") != NULL;
@@ -23,28 +17,52 @@ void rin_items_leave_out(rin_items *items, const char *name) {
     items->n_other++;
 }
 
+const char *rin_items_noun(const rin_items *items) {
+    return items->videos ? "videos" : "images";
+}
+
+static bool has_one_of(const char *name, const char *const *suffixes) {
+    for (size_t i = 0; suffixes[i]; i++) {
+        if (rin_has_suffix(name, suffixes[i])) return true;
+    }
+    return false;
+}
+
+bool rin_name_is_picture(const char *name) {
+    static const char *const suffixes[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", NULL};
+    return has_one_of(name, suffixes);
+}
+
+bool rin_name_is_video(const char *name) {
+    static const char *const suffixes[] = {
+        ".mp4", ".m4v", ".mov",  ".qt",  ".mkv", ".webm", ".avi", ".divx", ".mpg",  ".mpeg", ".m1v",
+        ".m2v", ".ts",  ".m2ts", ".mts", ".vob", ".ogv",  ".ogg", ".ogm",  ".flv",  ".f4v",  ".wmv",
+        ".asf", ".3gp", ".3g2",  ".mxf", ".nut", ".h264", ".264", ".hevc", ".h265", ".265",  ".ivf",
+        ".obu", ".y4m", ".mjpg", ".dv",  ".rm",  ".rmvb", ".gif", ".apng", ".webp", NULL};
+    return has_one_of(name, suffixes);
+}
+
 bool rin_items_wants(rin_items *items, const char *name) {
-    static const char *const suffixes[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"};
     if (is_hidden(name)) {
         items->n_hidden++;
         return false;
     }
-    for (size_t i = 0; i < RIN_COUNT(suffixes); i++) {
-        if (rin_has_suffix(name, suffixes[i])) return true;
-    }
+    if (rin_name_is_picture(name)) return true;
+    if (items->videos ? rin_name_is_video(name) : rin_has_suffix(name, ".webp")) return true;
+    if (rin_name_is_video(name)) items->n_videos++;
     rin_items_leave_out(items, name);
     return false;
 }
 
 rin_status rin_items_add(rin_items *items, const char *name, uint64_t key, int32_t label, rin_error *error) {
-    if (items->n >= MAX_ITEMS) return rin_error_set(error, RIN_ERR_FORMAT, "more than %d images", MAX_ITEMS);
+    if (items->n >= MAX_ITEMS)
+        return rin_error_set(error, RIN_ERR_FORMAT, "more than %d %s", MAX_ITEMS, rin_items_noun(items));
     items->bytes += strlen(name) + 1 + sizeof *items->items;
     if (items->bytes > items->most_bytes) {
         return rin_error_set(
             error, RIN_ERR_MEMORY,
-            "the list of images takes more than the %zu bytes of memory allowed, after %zu images such "
-            "as '%.200s'",
-            items->most_bytes, items->n, name);
+            "the list of %s takes more than the %zu bytes of memory allowed, after %zu files such as '%.200s'",
+            rin_items_noun(items), items->most_bytes, items->n, name);
     }
     if (items->n == items->capacity) {
         size_t capacity = RIN_MAX(2 * items->capacity, 256);
@@ -77,6 +95,8 @@ rin_status rin_items_add_class(rin_items *items, const char *name, rin_error *er
 
 void rin_items_clear(rin_items *items) {
     for (size_t i = 0; i < items->n; i++) rin_free(items->items[i].name);
+    for (size_t i = 0; i < items->n_pictures; i++) rin_free(items->pictures[i].name);
+    rin_free(items->pictures);
     for (size_t i = 0; i < items->n_classes; i++) rin_free(items->classes[i]);
     rin_free(items->items);
     rin_free(items->classes);
@@ -163,10 +183,8 @@ static rin_status collect_classes(rin_items *items, rin_error *error) {
     return RIN_OK;
 }
 
-rin_status rin_items_classify(rin_items *items, rin_log log, rin_error *error) {
-    if (items->n == 0) return RIN_OK;
-    qsort(items->items, items->n, sizeof *items->items, compare_items);
-    drop_older_versions(items);
+/* Labels by the top folder. */
+static rin_status classify(rin_items *items, rin_log log, rin_error *error) {
     rin_status status = collect_classes(items, error);
     if (status != RIN_OK || items->n_classes == 0) return status;
     drop_loose(items, log);
@@ -180,4 +198,11 @@ rin_status rin_items_classify(rin_items *items, rin_log log, rin_error *error) {
         items->class_counts[items->items[i].label]++;
     }
     return RIN_OK;
+}
+
+rin_status rin_items_arrange(rin_items *items, rin_log log, rin_error *error) {
+    if (items->n == 0) return RIN_OK;
+    qsort(items->items, items->n, sizeof *items->items, compare_items);
+    drop_older_versions(items);
+    return items->videos ? rin_items_group(items, error) : classify(items, log, error);
 }

@@ -3,12 +3,15 @@
 #include <string.h>
 
 #include "data/order.h"
+#include "data/source.h"
 #include "data/store.h"
 #include "data/threads.h"
 
 /* Room for one batch. Between being claimed and being ready it belongs to a worker, otherwise to the mutex. */
 typedef struct slot {
-    float *images;   /* (B, H, W, channels) */
+    float *images;   /* (B, H, W, channels); of videos (B, F - given, ...) */
+    float *given;    /* (B, given, ...) */
+    float *whole;    /* (F, ...): a clip, before it is divided; where frames are given */
     int32_t *labels; /* (B) */
     size_t *items;   /* (B): those wanted, then those used */
     bool ready;
@@ -20,8 +23,8 @@ struct rin_loader {
     const rin_dataset *dataset;
     rin_loader_options options;
     rin_store *store;
-    size_t n_elements; /* numbers an image */
-    slot *slots;       /* (n_slots); batch k uses slot k % n_slots */
+    size_t n_elements, n_given; /* numbers of an image or the frames to be made, and of the given frames */
+    slot *slots;                /* (n_slots); batch k uses slot k % n_slots */
     size_t n_slots;
     pthread_t *threads; /* (n_threads) */
     size_t n_threads;
@@ -55,17 +58,34 @@ static void mirror(float *image, int height, int width, int channels) {
     }
 }
 
-static rin_status fill(rin_loader *loader, uint64_t number, slot *s) {
+/* Where the store puts an image or a clip that is meant for `image`. */
+static float *place_of(const rin_loader *loader, const slot *s, float *image) {
+    return loader->n_given ? s->whole : image;
+}
+
+static rin_status load_example(rin_loader *loader, uint64_t example, int i, slot *s) {
     const rin_loader_options *o = &loader->options;
-    for (int i = 0; i < o->batch && !atomic_load(&loader->stop); i++) {
-        float *image = s->images + (size_t)i * loader->n_elements;
-        rin_status status = rin_store_load(loader->store, s->items[i], image, &s->items[i], &s->error);
-        if (status != RIN_OK) return status;
-        s->labels[i] = rin_dataset_item_label(loader->dataset, s->items[i]);
-        bool flips = o->flip && rin_order_flips(o->seed, number * (uint64_t)o->batch + (uint64_t)i);
-        if (flips) mirror(image, o->height, o->width, o->channels);
+    float *image = s->images + (size_t)i * loader->n_elements;
+    uint32_t bits[2];
+    rin_order_clip_bits(o->seed, example, bits);
+    rin_status status = rin_store_load(loader->store, s->items[i], bits, place_of(loader, s, image), &s->items[i],
+                                       &s->error);
+    if (status != RIN_OK) return status;
+    s->labels[i] = rin_dataset_item_label(loader->dataset, s->items[i]);
+    if (loader->n_given) {
+        memcpy(s->given + (size_t)i * loader->n_given, s->whole, loader->n_given * sizeof(float));
+        memcpy(image, s->whole + loader->n_given, loader->n_elements * sizeof(float));
     }
+    bool flips = o->flip && !rin_dataset_is_video(loader->dataset) && rin_order_flips(o->seed, example);
+    if (flips) mirror(image, o->height, o->width, o->channels);
     return RIN_OK;
+}
+
+static rin_status fill(rin_loader *loader, uint64_t number, slot *s) {
+    rin_status status = RIN_OK;
+    for (int i = 0; i < loader->options.batch && status == RIN_OK && !atomic_load(&loader->stop); i++)
+        status = load_example(loader, number * (uint64_t)loader->options.batch + (uint64_t)i, i, s);
+    return status;
 }
 
 /* Batches are claimed in order, so the permutation moves from epoch to epoch once. */
@@ -99,7 +119,7 @@ static void *run_worker(void *user) {
 
 /* ---- making and freeing ---- */
 
-static rin_status check(const rin_loader_options *o, rin_error *error) {
+static rin_status check(const rin_dataset *dataset, const rin_loader_options *o, rin_error *error) {
     bool size_fits = o->height >= 1 && o->width >= 1 && o->height <= RIN_IMAGE_MAX_SIDE &&
                      o->width <= RIN_IMAGE_MAX_SIDE && (uint64_t)o->height * (uint64_t)o->width <= RIN_IMAGE_MAX_PIXELS;
     if (!size_fits || (o->channels != 1 && o->channels != 3)) {
@@ -115,6 +135,10 @@ static rin_status check(const rin_loader_options *o, rin_error *error) {
     if (o->workers < 0 || o->workers > RIN_LOADER_MAX_WORKERS) {
         return rin_error_set(error, RIN_ERR_ARG, "%d workers; allowed are 0 to %d", o->workers, RIN_LOADER_MAX_WORKERS);
     }
+    int64_t frames = rin_dataset_is_video(dataset) ? dataset->clip.frames : 1;
+    if (o->given < 0 || o->given >= frames)
+        return rin_error_set(error, RIN_ERR_ARG, "%d given frames; allowed are 0 to %lld", o->given,
+                             (long long)frames - 1);
     uint64_t last = UINT64_MAX / 2 / (uint64_t)o->batch;
     if (o->start_batch <= last) return RIN_OK;
     return rin_error_set(error, RIN_ERR_ARG, "start at batch %llu; the last one possible is %llu",
@@ -132,9 +156,11 @@ static rin_status make_slots(rin_loader *loader, rin_error *error) {
     for (size_t i = 0; i < loader->n_slots; i++) {
         slot *s = &loader->slots[i];
         s->images = rin_calloc(n, loader->n_elements * sizeof *s->images, error);
+        s->given = rin_calloc(n, loader->n_given * sizeof *s->given, error);
+        s->whole = rin_calloc(loader->n_given ? loader->n_given + loader->n_elements : 0, sizeof *s->whole, error);
         s->labels = rin_calloc(n, sizeof *s->labels, error);
         s->items = rin_calloc(n, sizeof *s->items, error);
-        if (!s->images || !s->labels || !s->items) return RIN_ERR_MEMORY;
+        if (!s->images || !s->given || !s->whole || !s->labels || !s->items) return RIN_ERR_MEMORY;
     }
     return RIN_OK;
 }
@@ -166,22 +192,28 @@ static rin_status start_workers(rin_loader *loader, rin_error *error) {
 rin_status rin_loader_create(const rin_dataset *dataset, const rin_loader_options *options, rin_loader **out,
                              rin_error *error) {
     *out = NULL;
-    rin_status status = check(options, error);
+    rin_status status = check(dataset, options, error);
     if (status != RIN_OK) return status;
     rin_loader *loader = rin_calloc(1, sizeof *loader, error);
     if (!loader) return RIN_ERR_MEMORY;
     loader->dataset = dataset;
     loader->options = *options;
     if (options->workers == 0) loader->options.workers = RIN_MAX(rin_processor_count(RIN_LOADER_MAX_WORKERS) - 1, 1);
-    loader->n_elements = (size_t)options->height * (size_t)options->width * (size_t)options->channels;
+    size_t frame = (size_t)options->height * (size_t)options->width * (size_t)options->channels;
+    size_t frames = rin_dataset_is_video(dataset) ? (size_t)dataset->clip.frames : 1;
+    loader->n_elements = (frames - (size_t)options->given) * frame;
+    loader->n_given = (size_t)options->given * frame;
     loader->claimed = loader->oldest = options->start_batch;
     size_t first_good;
+    const uint32_t anywhere[2] = {0};
     status = make_locks(loader, error);
     if (status == RIN_OK) status = rin_order_init(&loader->order, options->seed, rin_dataset_count(dataset), error);
     if (status == RIN_OK) status = make_slots(loader, error);
     if (status == RIN_OK) status = rin_store_create(dataset, &loader->options, &loader->store, error);
     /* Whether there is anything to hand out is known before the caller builds on it. */
-    if (status == RIN_OK) status = rin_store_load(loader->store, 0, loader->slots[0].images, &first_good, error);
+    if (status == RIN_OK)
+        status = rin_store_load(loader->store, 0, anywhere, place_of(loader, loader->slots, loader->slots->images),
+                                &first_good, error);
     if (status == RIN_OK) rin_store_allow_waiting(loader->store, &loader->stop);
     if (status == RIN_OK) status = start_workers(loader, error);
     if (status == RIN_OK) *out = loader;
@@ -203,6 +235,8 @@ void rin_loader_free(rin_loader *loader) {
     }
     for (size_t i = 0; i < loader->n_slots; i++) {
         rin_free(loader->slots[i].images);
+        rin_free(loader->slots[i].given);
+        rin_free(loader->slots[i].whole);
         rin_free(loader->slots[i].labels);
         rin_free(loader->slots[i].items);
     }
@@ -247,7 +281,8 @@ rin_status rin_loader_next(rin_loader *loader, rin_batch *out, rin_error *error)
         status = s->status;
         if (error) *error = s->error;
     } else {
-        *out = (rin_batch){.number = loader->oldest, .images = s->images, .labels = s->labels, .items = s->items};
+        *out = (rin_batch){
+            .number = loader->oldest, .images = s->images, .given = s->given, .labels = s->labels, .items = s->items};
         loader->lent = true;
     }
     pthread_mutex_unlock(&loader->mutex);

@@ -2,8 +2,7 @@
 /* order: which item and which flip example number x is. */
 #include "data/order.h"
 
-/* Uniform in 0 .. m - 1 from 64 random bits: the upper half of bits * m. The bias is below m / 2^64. */
-static uint32_t pick(const uint32_t bits[2], uint64_t m) {
+uint32_t rin_order_pick(const uint32_t bits[2], uint64_t m) {
     return (uint32_t)((bits[1] * m + (bits[0] * m >> 32)) >> 32);
 }
 
@@ -14,7 +13,7 @@ static void shuffle(rin_order *order, uint64_t epoch) {
     for (size_t i = order->n; i-- > 1;) {
         uint32_t bits[4];
         rin_philox(key, (uint32_t)i, bits);
-        uint32_t j = pick(bits, i + 1), moved = order->permutation[i];
+        uint32_t j = rin_order_pick(bits, i + 1), moved = order->permutation[i];
         order->permutation[i] = order->permutation[j];
         order->permutation[j] = moved;
     }
@@ -42,4 +41,9 @@ size_t rin_order_item(rin_order *order, uint64_t example) {
 bool rin_order_flips(uint64_t seed, uint64_t example) {
     const rin_random_key key = {.seed = seed, .step = 0, .stream = RIN_STREAM_FLIP};
     return rin_random_u32(key, example) >> 31;
+}
+
+void rin_order_clip_bits(uint64_t seed, uint64_t example, uint32_t bits[2]) {
+    const rin_random_key key = {.seed = seed, .step = 0, .stream = RIN_STREAM_CLIP};
+    for (uint64_t i = 0; i < 2; i++) bits[i] = rin_random_u32(key, 2 * example + i);
 }

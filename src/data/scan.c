@@ -8,7 +8,8 @@
 /* What is known of an item: its size, or why it is broken. */
 typedef struct finding {
     int width, height, channels;
-    char *reason; /* NULL: good */
+    double seconds, rate; /* of a video */
+    char *reason;         /* NULL: good */
 } finding;
 
 typedef struct scan {
@@ -20,13 +21,18 @@ static rin_status scan_item(void *user, size_t index, rin_error *error) {
     scan *s = user;
     finding *f = &s->findings[index];
     rin_image image;
+    double seconds = 0, rate = 0;
     rin_status status = rin_dataset_decode(s->dataset, index, &image, error);
+    if (status == RIN_OK && rin_dataset_is_video(s->dataset)) {
+        status = rin_dataset_measure(s->dataset, index, &seconds, &rate, error);
+        if (status != RIN_OK) rin_image_clear(&image);
+    }
     if (status == RIN_ERR_MEMORY || status == RIN_ERR_INTERNAL) return status;
     if (status != RIN_OK) {
         f->reason = rin_strdup(error->text, error);
         return f->reason ? RIN_OK : RIN_ERR_MEMORY;
     }
-    *f = (finding){.width = image.width, .height = image.height, .channels = image.channels};
+    *f = (finding){image.width, image.height, image.channels, seconds, rate, NULL};
     rin_image_clear(&image);
     return RIN_OK;
 }
@@ -81,6 +87,11 @@ static void count_good(const finding *f, rin_scan_report *report) {
     report->min_height = first ? f->height : RIN_MIN(report->min_height, f->height);
     report->max_width = RIN_MAX(report->max_width, f->width);
     report->max_height = RIN_MAX(report->max_height, f->height);
+    report->min_seconds = first ? f->seconds : RIN_MIN(report->min_seconds, f->seconds);
+    report->max_seconds = RIN_MAX(report->max_seconds, f->seconds);
+    report->seconds += f->seconds;
+    report->min_rate = first ? f->rate : RIN_MIN(report->min_rate, f->rate);
+    report->max_rate = RIN_MAX(report->max_rate, f->rate);
 }
 
 /* Reasons move from the finding to the report. */

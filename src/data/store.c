@@ -4,26 +4,35 @@
 #include <string.h>
 #include <time.h>
 
+#include "data/clip.h"
 #include "data/store.h"
 #include "data/threads.h"
 
 /* pixels is written by one thread while the cache is filled and only read after. */
 typedef struct entry {
-    void *pixels; /* uint8_t or float, (height, width, channels); NULL: not cached */
+    void *pixels; /* uint8_t or float, (height, width, channels), of a video (frames, ...); NULL: not cached */
     bool is_bytes;
+    int64_t frames, claimed; /* of a video: as in rin_track */
+    double rate;
     atomic_bool broken, named; /* never to be decoded again; named in a warning */
 } entry;
 
 struct rin_store {
     const rin_dataset *dataset;
     rin_loader_options options;
-    size_t n, n_elements;    /* items, numbers an item */
+    size_t n, n_elements;    /* items, numbers an image or frame */
     entry *entries;          /* (n) */
     const atomic_bool *stop; /* ends waiting; NULL: there is none yet */
     atomic_bool waiting;     /* ... and the user knows */
     atomic_size_t n_cached, n_broken, n_named;
     atomic_ullong cached_bytes;
 };
+
+/* Of one item. */
+typedef struct request {
+    const uint32_t *bits; /* [2] where its clip begins */
+    float *out;
+} request;
 
 /* Failures that are the item's own and stay. What cannot be read (IO) may be readable later. */
 static bool means_broken(rin_status status) {
@@ -42,10 +51,10 @@ static void report_replaced(rin_store *store, size_t index, rin_status status, c
     if (atomic_exchange(&e->named, true)) return;
     size_t n = atomic_fetch_add(&store->n_named, 1);
     if (n < MOST_NAMED) {
-        rin_log_write(store->options.log, RIN_LOG_WARNING, "%s image, replaced by the next one: %s",
-                      broken ? "broken" : "unreadable", reason);
+        rin_log_write(store->options.log, RIN_LOG_WARNING, "%s %s, replaced by the next one: %s",
+                      broken ? "broken" : "unreadable", store->dataset->clip.frames ? "video" : "image", reason);
     } else if (n == MOST_NAMED) {
-        rin_log_write(store->options.log, RIN_LOG_WARNING, "more images are replaced; they are not named any more");
+        rin_log_write(store->options.log, RIN_LOG_WARNING, "more files are replaced; they are not named any more");
     }
 }
 
@@ -80,25 +89,78 @@ static rin_status keep(rin_store *store, size_t index, const float *pixels, bool
     return RIN_OK;
 }
 
-static rin_status cache_item(void *user, size_t index, rin_error *error) {
-    rin_store *store = user;
+static rin_status cache_image(rin_store *store, size_t index, rin_error *error) {
     bool exact = false;
     float *pixels = rin_calloc(store->n_elements, sizeof *pixels, error);
     if (!pixels) return RIN_ERR_MEMORY;
     rin_status status = decode(store, index, pixels, &exact, error);
-    if (status == RIN_OK) {
-        status = keep(store, index, pixels, exact, error);
-    } else if (is_replaced(store, status)) {
-        /* What cannot be read is not kept, and read when its turn comes. */
-        if (status != RIN_ERR_IO) report_replaced(store, index, status, error->text);
-        status = RIN_OK;
-    }
+    if (status == RIN_OK) status = keep(store, index, pixels, exact, error);
     rin_free(pixels);
     return status;
 }
 
+static rin_status open_track(const rin_store *store, size_t index, rin_track *track, rin_error *error) {
+    const rin_loader_options *o = &store->options;
+    return rin_track_open(store->dataset, index, o->height, o->width, o->channels, track, error);
+}
+
+static rin_status keep_frames(rin_store *store, rin_track *track, entry *e, rin_error *error) {
+    uint64_t bytes = (uint64_t)track->claimed * track->n_bytes;
+    if (atomic_fetch_add(&store->cached_bytes, bytes) + bytes > store->options.cache_bytes) return RIN_OK;
+    uint8_t *frames = rin_calloc((size_t)track->claimed, track->n_bytes, error);
+    bool there = frames;
+    int64_t n = 0;
+    rin_status status = frames ? RIN_OK : RIN_ERR_MEMORY;
+    for (; n < track->claimed && there && status == RIN_OK; n += there)
+        status = rin_track_read(track, n, frames + (size_t)n * track->n_bytes, &there, error);
+    if (status != RIN_OK) {
+        rin_free(frames);
+        return status;
+    }
+    *e = (entry){.pixels = frames, .is_bytes = true, .frames = n, .claimed = track->claimed, .rate = track->rate};
+    atomic_fetch_add(&store->n_cached, 1);
+    return RIN_OK;
+}
+
+/* All of its frames, so that every clip can be cut out of them. */
+static rin_status cache_video(rin_store *store, size_t index, rin_error *error) {
+    rin_track track;
+    rin_status status = open_track(store, index, &track, error);
+    if (status == RIN_OK) status = keep_frames(store, &track, &store->entries[index], error);
+    rin_track_close(&track);
+    if (status == RIN_OK) return status;
+    return rin_error_prefix(error, status, "'%.300s'", rin_dataset_item_name(store->dataset, index));
+}
+
+static rin_status cache_item(void *user, size_t index, rin_error *error) {
+    rin_store *store = user;
+    rin_status status = rin_dataset_is_video(store->dataset) ? cache_video(store, index, error)
+                                                             : cache_image(store, index, error);
+    if (status == RIN_OK || !is_replaced(store, status)) return status;
+    /* What cannot be read is not kept, and read when its turn comes. */
+    if (status != RIN_ERR_IO) report_replaced(store, index, status, error->text);
+    return RIN_OK;
+}
+
+/* Judges by some of the videos how many frames there are in all. */
+static rin_status videos_expect_to_fit(const rin_store *store, bool *fits, rin_error *error) {
+    enum { LOOKED_AT = 32 };
+    double frames = 0;
+    size_t n = RIN_MIN(store->n, LOOKED_AT);
+    for (size_t i = 0; i < n; i++) {
+        rin_track track;
+        rin_status status = open_track(store, i * store->n / n, &track, error);
+        if (status == RIN_OK) frames += (double)track.claimed;
+        rin_track_close(&track);
+        if (status == RIN_ERR_MEMORY) return status;
+    }
+    *fits = frames / (double)n * (double)store->n * (double)store->n_elements <= (double)store->options.cache_bytes;
+    return RIN_OK;
+}
+
 /* Judges by the first item whether all of them will be small. */
 static rin_status expects_to_fit(const rin_store *store, bool *fits, rin_error *error) {
+    if (rin_dataset_is_video(store->dataset)) return videos_expect_to_fit(store, fits, error);
     bool exact = false;
     float *pixels = rin_calloc(store->n_elements, sizeof *pixels, error);
     if (!pixels) return RIN_ERR_MEMORY;
@@ -151,16 +213,31 @@ void rin_store_free(rin_store *store) {
 
 /* ---- loading ---- */
 
-static rin_status load_one(const rin_store *store, size_t index, float *out, rin_error *error) {
+static rin_status cut_clip(const rin_store *store, size_t index, const request *r, rin_error *error) {
+    const entry *e = &store->entries[index];
+    const rin_clip *clip = &store->dataset->clip;
+    const rin_cut cut = {.drawn = true, .bits = {r->bits[0], r->bits[1]}};
+    size_t n = (size_t)clip->frames * store->n_elements;
+    rin_track track = {
+        .frames = e->pixels, .n_bytes = store->n_elements, .claimed = e->claimed, .known = e->frames, .rate = e->rate};
+    uint8_t *bytes = rin_calloc(n, 1, error);
+    rin_status status = bytes ? RIN_OK : RIN_ERR_MEMORY;
+    if (status == RIN_OK && !e->pixels) status = open_track(store, index, &track, error);
+    if (status == RIN_OK) status = rin_track_cut(&track, clip, &cut, bytes, error);
+    if (status == RIN_OK) rin_bytes_to_pixels(bytes, n, r->out);
+    if (!e->pixels) rin_track_close(&track);
+    rin_free(bytes);
+    if (status == RIN_OK) return status;
+    return rin_error_prefix(error, status, "'%.300s'", rin_dataset_item_name(store->dataset, index));
+}
+
+static rin_status load_one(const rin_store *store, size_t index, const request *r, rin_error *error) {
     const entry *e = &store->entries[index];
     bool exact;
-    if (!e->pixels) return decode(store, index, out, &exact, error);
-    if (e->is_bytes) {
-        const uint8_t *from = e->pixels;
-        for (size_t i = 0; i < store->n_elements; i++) out[i] = (float)from[i] / 255.0f;
-    } else {
-        memcpy(out, e->pixels, store->n_elements * sizeof *out);
-    }
+    if (rin_dataset_is_video(store->dataset)) return cut_clip(store, index, r, error);
+    if (!e->pixels) return decode(store, index, r->out, &exact, error);
+    if (e->is_bytes) rin_bytes_to_pixels(e->pixels, store->n_elements, r->out);
+    else memcpy(r->out, e->pixels, store->n_elements * sizeof *r->out);
     return RIN_OK;
 }
 
@@ -175,27 +252,27 @@ static void pause_briefly(void) {
     (void)nanosleep(&(struct timespec){.tv_nsec = NANOSECONDS}, NULL);
 }
 
-static rin_status load_in_three_tries(const rin_store *store, size_t index, float *out, rin_error *error) {
+static rin_status load_in_three_tries(const rin_store *store, size_t index, const request *r, rin_error *error) {
     enum { MORE_TRIES = 2 };
-    rin_status status = load_one(store, index, out, error);
+    rin_status status = load_one(store, index, r, error);
     for (int i = 0; i < MORE_TRIES && status == RIN_ERR_IO && !is_stopped(store); i++) {
         pause_briefly();
-        status = load_one(store, index, out, error);
+        status = load_one(store, index, r, error);
     }
     return status;
 }
 
 /* Having found a good one, *used, to replace what could not be read: perhaps it can be read again. */
-static rin_status return_to_first(rin_store *store, size_t first, float *out, size_t *used, bool *away,
+static rin_status return_to_first(rin_store *store, size_t first, const request *r, size_t *used, bool *away,
                                   rin_error *error) {
-    rin_status status = load_one(store, first, out, error);
+    rin_status status = load_one(store, first, r, error);
     if (status == RIN_OK) {
         *used = first;
         return RIN_OK;
     }
     if (!is_replaced(store, status)) return status;
     report_replaced(store, first, status, error->text);
-    status = load_one(store, *used, out, error);
+    status = load_one(store, *used, r, error);
     *away = status == RIN_ERR_IO;
     return status;
 }
@@ -208,7 +285,7 @@ static bool goes_on(const rin_store *store, size_t tried) {
 }
 
 /* The item, or the next good one. *away: as many as tell that none can be read. */
-static rin_status load_or_replace(rin_store *store, size_t index, float *out, size_t *used, bool *away,
+static rin_status load_or_replace(rin_store *store, size_t index, const request *r, size_t *used, bool *away,
                                   rin_error *error) {
     enum { MOST_UNREADABLE = 10 };
     int n_unreadable = 0;
@@ -216,10 +293,10 @@ static rin_status load_or_replace(rin_store *store, size_t index, float *out, si
     *away = false;
     for (size_t tried = 0; tried < store->n && n_unreadable < MOST_UNREADABLE; tried++) {
         *used = (index + tried) % store->n;
-        if (!goes_on(store, tried)) return rin_error_set(error, RIN_ERR_CANCELLED, "stopped while loading images");
+        if (!goes_on(store, tried)) return rin_error_set(error, RIN_ERR_CANCELLED, "stopped while loading data");
         if (atomic_load(&store->entries[*used].broken)) continue;
-        rin_status status = load_in_three_tries(store, *used, out, error);
-        if (status == RIN_OK && n_unreadable) return return_to_first(store, first, out, used, away, error);
+        rin_status status = load_in_three_tries(store, *used, r, error);
+        if (status == RIN_OK && n_unreadable) return return_to_first(store, first, r, used, away, error);
         if (status == RIN_OK) return RIN_OK;
         if (!is_replaced(store, status)) {
             *away = status == RIN_ERR_IO;
@@ -229,18 +306,22 @@ static rin_status load_or_replace(rin_store *store, size_t index, float *out, si
         else if (n_unreadable++ == 0) first = *used;
     }
     if (!n_unreadable)
-        return rin_error_set(error, RIN_ERR_FORMAT, "none of the data set's %zu images can be decoded", store->n);
+        return rin_error_set(error, RIN_ERR_FORMAT, "none of the data set's %zu %s can be %s", store->n,
+                             rin_items_noun(&store->dataset->items), store->dataset->clip.frames ? "used" : "decoded");
     *away = true;
-    return rin_error_prefix(error, RIN_ERR_IO, "%d images in a row cannot be read; the last", n_unreadable);
+    return rin_error_prefix(error, RIN_ERR_IO, "%d %s in a row cannot be read; the last", n_unreadable,
+                            rin_items_noun(&store->dataset->items));
 }
 
 /* A disk or network that is away for a while shall neither end a run nor change what it is trained on. */
-rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *used, rin_error *error) {
+rin_status rin_store_load(rin_store *store, size_t index, const uint32_t bits[2], float *out, size_t *used,
+                          rin_error *error) {
+    const request wanted = {bits, out}, *r = &wanted;
     rin_error reason = {0};
     double begun = rin_clock_seconds(), patience = store->options.patience;
     bool away, waited = false;
     rin_status status;
-    while ((status = load_or_replace(store, index, out, used, &away, &reason)) != RIN_OK && away) {
+    while ((status = load_or_replace(store, index, r, used, &away, &reason)) != RIN_OK && away) {
         if (!store->stop || is_stopped(store) || rin_clock_seconds() - begun >= patience) break;
         if (!atomic_exchange(&store->waiting, true)) {
             rin_log_write(store->options.log, RIN_LOG_WARNING, "%s. Waiting for the data, %.0f seconds at most",

@@ -18,13 +18,15 @@ rin_status rin_store_create(const rin_dataset *dataset, const rin_loader_options
 void rin_store_free(rin_store *store);
 
 /*
- * Item index or, when that is broken, the next good one; *used says which. Shapes: out (height, width, channels).
+ * Item index or, when that is broken, the next good one; *used says which. Of a video a clip, which bits draw.
+ * Shapes: out (height, width, channels) or (frames, height, width, channels).
  * One that cannot be read is tried again, for a fifth of a second, and then replaced for this time only; when ten in a
  * row cannot be read all of them are tried until patience is at its end.
  * Errors: with strict those of a broken item; FORMAT when no item is good; IO when ten in a row cannot be read; MEMORY.
  * Threads: safe.
  */
-rin_status rin_store_load(rin_store *store, size_t index, float *out, size_t *used, rin_error *error) RIN_CHECKED;
+rin_status rin_store_load(rin_store *store, size_t index, const uint32_t bits[2], float *out, size_t *used,
+                          rin_error *error) RIN_CHECKED;
 
 /* From now on there is waiting, by the options' patience; stop ends it early. */
 void rin_store_allow_waiting(rin_store *store, const atomic_bool *stop);

@@ -13,16 +13,16 @@ static const uint8_t exif_header[] = {'E', 'x', 'i', 'f', 0, 0};
 static int orientation_in(ExifData *data) {
     ExifEntry *entry = exif_content_get_entry(data->ifd[EXIF_IFD_0], EXIF_TAG_ORIENTATION);
     bool is_short = entry && entry->format == EXIF_FORMAT_SHORT && entry->components == 1 && entry->size >= 2;
-    if (!is_short) return ORIENTATION_UPRIGHT;
+    if (!is_short) return RIN_ORIENTATION_UPRIGHT;
     int value = exif_get_short(entry->data, exif_data_get_byte_order(data));
-    return value > ORIENTATION_UPRIGHT && value <= ORIENTATION_LAST ? value : ORIENTATION_UPRIGHT;
+    return value > RIN_ORIENTATION_UPRIGHT && value <= RIN_ORIENTATION_LAST ? value : RIN_ORIENTATION_UPRIGHT;
 }
 
 int rin_exif_orientation(const uint8_t *bytes, size_t n) {
     bool has_header = n >= sizeof exif_header && memcmp(bytes, exif_header, sizeof exif_header) == 0;
     size_t n_header = has_header ? 0 : sizeof exif_header;
     size_t n_copied = RIN_MIN(n, EXIF_MAX_BYTES - n_header);
-    int orientation = ORIENTATION_UPRIGHT;
+    int orientation = RIN_ORIENTATION_UPRIGHT;
     uint8_t *copy = rin_calloc(n_header + n_copied, 1, NULL);
     ExifData *data = exif_data_new();
     if (copy && data && n_copied) {

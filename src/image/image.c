@@ -52,16 +52,15 @@ typedef struct turn {
 } turn;
 
 static turn turn_of(int orientation) {
-    static const turn turns[ORIENTATION_LAST + 1] = {
+    static const turn turns[RIN_ORIENTATION_LAST + 1] = {
         [2] = {false, true, false}, [3] = {false, true, true}, [4] = {false, false, true}, [5] = {true, false, false},
         [6] = {true, false, true},  [7] = {true, true, true},  [8] = {true, true, false},
     };
     return turns[orientation];
 }
 
-/* Replaces a picture by the one that its orientation asks for. */
-static rin_status make_upright(rin_image *image, int orientation, rin_error *error) {
-    if (orientation <= ORIENTATION_UPRIGHT || orientation > ORIENTATION_LAST) return RIN_OK;
+rin_status rin_image_turn(rin_image *image, int orientation, rin_error *error) {
+    if (orientation <= RIN_ORIENTATION_UPRIGHT || orientation > RIN_ORIENTATION_LAST) return RIN_OK;
     turn how = turn_of(orientation);
     int width = how.transposed ? image->height : image->width;
     int height = how.transposed ? image->width : image->height;
@@ -123,9 +122,9 @@ rin_status rin_image_decode(const void *bytes, size_t n_bytes, rin_image *out, r
         if (long_enough && memcmp((const uint8_t *)bytes + f->offset, f->magic, f->n_magic) == 0) format = f;
     }
     if (!format || !format->decode) return refuse(bytes, n_bytes, format ? format->name : NULL, error);
-    int orientation = ORIENTATION_UPRIGHT;
+    int orientation = RIN_ORIENTATION_UPRIGHT;
     rin_status status = format->decode(bytes, n_bytes, out, &orientation, error);
-    if (status == RIN_OK) status = make_upright(out, orientation, error);
+    if (status == RIN_OK) status = rin_image_turn(out, orientation, error);
     if (status != RIN_OK) {
         rin_image_clear(out);
         status = rin_error_prefix(error, status, "%s", format->name);

@@ -27,6 +27,21 @@ rin_status rin_image_create(rin_image *image, int width, int height, int channel
 /* Frees the samples and zeroes the fields. */
 void rin_image_clear(rin_image *image);
 
+/* Refuses sides of 0, sizes above these limits, and more than a quarter of the memory can decode: FORMAT. */
+rin_status rin_image_check_size(uint64_t width, uint64_t height, rin_error *error) RIN_CHECKED;
+
+/* An EXIF orientation: 1 (upright) to 8. */
+enum { RIN_ORIENTATION_UPRIGHT = 1, RIN_ORIENTATION_LAST = 8 };
+
+/* Replaces a picture by the one that its orientation asks for; others than these are taken for upright. */
+rin_status rin_image_turn(rin_image *image, int orientation, rin_error *error) RIN_CHECKED;
+
+/*
+ * Lays n pixels of 8-bit grey-and-alpha (colours 1) or RGBA (colours 3) over white.
+ * Shapes: from (n, colours + 1), to (n, colours); they may be the same memory.
+ */
+void rin_over_white(const uint8_t *from, size_t n, int colours, uint8_t *to);
+
 /*
  * Decodes a file held in memory; its format is told by its first bytes, never by a name. Transparent pixels are laid
  * over white, an EXIF orientation is applied, an animation gives its first frame, colour profiles are ignored.
@@ -46,6 +61,10 @@ rin_status rin_image_decode(const void *bytes, size_t n_bytes, rin_image *out, r
  */
 rin_status rin_image_fit(const rin_image *image, int height, int width, int channels, float *out,
                          rin_error *error) RIN_CHECKED;
+
+/* The same crop, every pixel of the result the mean of the area that it covers: what is customary for video. */
+rin_status rin_image_fit_area(const rin_image *image, int height, int width, int channels, float *out,
+                              rin_error *error) RIN_CHECKED;
 
 /* Whether rin_image_fit gives only whole numbers of 1/255: nothing is resampled, mixed or deeper than 8 bits. */
 bool rin_image_fits_exactly(const rin_image *image, int height, int width, int channels);

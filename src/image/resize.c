@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* resize: centre crop, channel conversion and bicubic resampling. */
+/* resize: centre crop, channel conversion, and resampling by cubic splines or by areas. */
 #include <math.h>
 #include <string.h>
 
@@ -29,14 +29,35 @@ typedef struct axis {
     float *weights;
 } axis;
 
-/* Keys' cubic convolution kernel with a = -0.5. */
-static double keys(double x) {
+/* How much a pixel counts whose centre is `offset` pixels off that of an output pixel, which covers `scale` pixels. */
+typedef struct kernel {
+    double (*weight)(double offset, double scale);
+    double (*support)(double scale); /* how far it reaches, in pixels */
+} kernel;
+
+/* Keys' cubic convolution kernel with a = -0.5, widened when shrinking. */
+static double keys_weight(double offset, double scale) {
     const double a = -0.5;
-    x = fabs(x);
+    double x = fabs(offset) / fmax(scale, 1);
     if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
     if (x < 2) return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
     return 0;
 }
+
+static double keys_support(double scale) {
+    return 2 * fmax(scale, 1);
+}
+
+/* How much of the pixel is covered. */
+static double area_weight(double offset, double scale) {
+    return fmax(fmin(offset + 0.5, scale / 2) - fmax(offset - 0.5, -scale / 2), 0);
+}
+
+static double area_support(double scale) {
+    return scale / 2;
+}
+
+static const kernel cubic = {keys_weight, keys_support}, area = {area_weight, area_support};
 
 static void axis_clear(axis *a) {
     rin_free(a->first);
@@ -45,8 +66,8 @@ static void axis_clear(axis *a) {
     *a = (axis){0};
 }
 
-static rin_status axis_init(axis *a, int n_in, int n_out, rin_error *error) {
-    double scale = (double)n_in / n_out, widening = fmax(scale, 1), support = 2 * widening;
+static rin_status axis_init(axis *a, const kernel *k, int n_in, int n_out, rin_error *error) {
+    double scale = (double)n_in / n_out, support = k->support(scale);
     size_t n = (size_t)n_out;
     *a = (axis){.max_taps = (int)fmin(ceil(2 * support) + 2, n_in)};
     a->first = rin_calloc(n, sizeof *a->first, error);
@@ -62,10 +83,8 @@ static rin_status axis_init(axis *a, int n_in, int n_out, rin_error *error) {
         a->first[i] = first;
         a->n_taps[i] = RIN_MIN(end - first, a->max_taps);
         float *weights = a->weights + (size_t)i * (size_t)a->max_taps;
-        for (int t = 0; t < a->n_taps[i]; t++) sum += keys((first + t + 0.5 - centre) / widening);
-        for (int t = 0; t < a->n_taps[i]; t++) {
-            weights[t] = (float)(keys((first + t + 0.5 - centre) / widening) / sum);
-        }
+        for (int t = 0; t < a->n_taps[i]; t++) sum += k->weight(first + t + 0.5 - centre, scale);
+        for (int t = 0; t < a->n_taps[i]; t++) weights[t] = (float)(k->weight(first + t + 0.5 - centre, scale) / sum);
     }
     return RIN_OK;
 }
@@ -104,13 +123,13 @@ static void resample_row(const axis *a, int n_out, int channels, const float *in
 }
 
 /* Keeps only as many resampled rows as one output row needs, in a ring. */
-static rin_status resample(const rin_image *image, crop c, int height, int width, int channels, float *out,
-                           rin_error *error) {
+static rin_status resample(const rin_image *image, const kernel *k, crop c, int height, int width, int channels,
+                           float *out, rin_error *error) {
     axis across = {0}, down = {0};
     float *row = NULL, *ring = NULL;
     size_t stride = (size_t)width * (size_t)channels;
-    rin_status status = axis_init(&across, c.width, width, error);
-    if (status == RIN_OK) status = axis_init(&down, c.height, height, error);
+    rin_status status = axis_init(&across, k, c.width, width, error);
+    if (status == RIN_OK) status = axis_init(&down, k, c.height, height, error);
     if (status != RIN_OK) goto done;
     row = rin_calloc((size_t)c.width, (size_t)channels * sizeof *row, error);
     ring = rin_calloc((size_t)down.max_taps, stride * sizeof *ring, error);
@@ -140,7 +159,8 @@ done:
     return status;
 }
 
-rin_status rin_image_fit(const rin_image *image, int height, int width, int channels, float *out, rin_error *error) {
+static rin_status fit(const rin_image *image, const kernel *k, int height, int width, int channels, float *out,
+                      rin_error *error) {
     bool allowed = height >= 1 && width >= 1 && height <= RIN_IMAGE_MAX_SIDE && width <= RIN_IMAGE_MAX_SIDE;
     if (!allowed || (channels != 1 && channels != 3)) {
         return rin_error_set(error, RIN_ERR_ARG,
@@ -149,10 +169,19 @@ rin_status rin_image_fit(const rin_image *image, int height, int width, int chan
                              width, height, channels, RIN_IMAGE_MAX_SIDE);
     }
     crop c = centre_crop(image, height, width);
-    if (c.width != width || c.height != height) return resample(image, c, height, width, channels, out, error);
+    if (c.width != width || c.height != height) return resample(image, k, c, height, width, channels, out, error);
     size_t stride = (size_t)width * (size_t)channels;
     for (int y = 0; y < height; y++) read_row(image, c, y, channels, out + (size_t)y * stride);
     return RIN_OK;
+}
+
+rin_status rin_image_fit(const rin_image *image, int height, int width, int channels, float *out, rin_error *error) {
+    return fit(image, &cubic, height, width, channels, out, error);
+}
+
+rin_status rin_image_fit_area(const rin_image *image, int height, int width, int channels, float *out,
+                              rin_error *error) {
+    return fit(image, &area, height, width, channels, out, error);
 }
 
 bool rin_image_fits_exactly(const rin_image *image, int height, int width, int channels) {

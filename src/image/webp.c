@@ -8,7 +8,7 @@
 #include "image/decode.h"
 
 static int orientation_of(const uint8_t *bytes, size_t n) {
-    int orientation = ORIENTATION_UPRIGHT;
+    int orientation = RIN_ORIENTATION_UPRIGHT;
     WebPData data = {.bytes = bytes, .size = n};
     WebPDemuxer *demuxer = WebPDemux(&data);
     WebPChunkIterator chunk;

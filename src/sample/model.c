@@ -73,6 +73,11 @@ void rin_model_free(rin_model *model) {
     rin_free(model);
 }
 
+rin_clip rin_model_clip(const rin_config *config) {
+    if (config->model.seq_len == 1) return (rin_clip){0};
+    return (rin_clip){config->model.seq_len, config->data.frame_step, config->data.fps};
+}
+
 const rin_config *rin_model_config(const rin_model *model) {
     return model ? &model->description.config : NULL;
 }
@@ -139,6 +144,8 @@ static rin_status describe_as_lines(const char *path, const rin_description *d, 
                  (long long)m->image_height, (long long)m->image_channels, m->image_channels == 1 ? "" : "s");
     if (m->seq_len > 1)
         rin_text_add(&t, ", %lld frames, %lld of them given", (long long)m->seq_len, (long long)m->seq_cond);
+    if (m->seq_len > 1 && d->config.data.fps > 0)
+        rin_text_add(&t, ", %g a second", d->config.data.fps / (double)d->config.data.frame_step);
     rin_text_add(&t, "\n  tape         %lld tokens of %lld, patches of %lld\n",
                  (long long)(rin_model_times(m) * rin_model_rows(m) * rin_model_cols(m)), (long long)m->tape_dim,
                  (long long)m->patch_size);

@@ -4,6 +4,7 @@
 #define RIN_SAMPLE_H
 
 #include "checkpoint/model_file.h"
+#include "data/data.h"
 #include "diffusion/diffusion.h"
 
 /* A trained model, open: the public handle. Parameters are those of both arenas. */
@@ -16,6 +17,9 @@ struct rin_model {
 /* Zeroed weights for the network of config, once the file is seen to hold exactly its tensors. */
 rin_status rin_model_create_weights(const rin_config *config, const rin_safetensors *file, rin_backend *backend,
                                     bool training, rin_weights **out, rin_error *error) RIN_CHECKED;
+
+/* The clips that a video model is trained on and continues; of an image model none. */
+rin_clip rin_model_clip(const rin_config *config);
 
 typedef struct rin_sampling_options {
     int64_t steps;

@@ -213,11 +213,51 @@ static bool show_drawing(void *user, const rin_progress *progress) {
     return false;
 }
 
+/* Gives video i of a sheet the first frames of a video of the data, as many as the sheet has; the next good one where
+ * it is broken. *item: where to look, then where to go on. */
+static rin_status give_frames(rin_trainer *trainer, rin_generator *generator, int64_t i, size_t *item,
+                              rin_error *error) {
+    const rin_config_model *m = &trainer->config.model;
+    size_t n = rin_dataset_count(trainer->dataset);
+    int64_t there = 0;
+    double rate;
+    uint8_t *frames = rin_calloc((size_t)m->seq_len, (size_t)(m->image_height * m->image_width * m->image_channels),
+                                 error);
+    bool broken = true;
+    rin_status status = frames ? RIN_OK : RIN_ERR_MEMORY;
+    for (size_t tried = 0; tried < n && frames && broken; tried++, *item = (*item + 1) % n) {
+        status = rin_dataset_read_frames(trainer->dataset, *item, 0, m->seq_len, (int)m->image_height,
+                                         (int)m->image_width, (int)m->image_channels, frames, &there, &rate, error);
+        if (status == RIN_OK && there < m->seq_len)
+            status = rin_error_set(error, RIN_ERR_FORMAT, "no video is long enough");
+        broken = status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED;
+    }
+    if (status == RIN_OK) status = rin_generator_give(generator, i, frames, there, error);
+    rin_free(frames);
+    return status;
+}
+
+/* What videos go on from: videos spread over the data. */
+static rin_status give_all(rin_trainer *trainer, rin_generator *generator, int64_t count, rin_error *error) {
+    if (!trainer->config.model.seq_cond) return RIN_OK;
+    if (!trainer->dataset)
+        return rin_error_set(error, RIN_ERR_UNSUPPORTED, "the run is finished, its data is not open any more");
+    size_t n = rin_dataset_count(trainer->dataset), next = 0;
+    rin_status status = RIN_OK;
+    for (int64_t i = 0; i < count && status == RIN_OK; i++) {
+        size_t item = RIN_MAX((size_t)i * n / (size_t)count, next) % n;
+        status = give_frames(trainer, generator, i, &item, error);
+        next = item;
+    }
+    return status;
+}
+
 static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **generator, int64_t rows, int64_t columns,
                        rin_error *error) {
     rin_config config = trainer->config;
     enum { MOST_STEPS = 50 };
     config.sample.steps = RIN_MIN(config.sample.steps, MOST_STEPS);
+    config.sample.frames = 0;
     int64_t *classes = rin_calloc((size_t)(rows * columns), sizeof *classes, error);
     if (!classes) return RIN_ERR_MEMORY;
     for (int64_t i = 0; i < rows * columns; i++) classes[i] = config.model.num_classes ? i / columns : -1;
@@ -225,6 +265,7 @@ static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **g
                                              generator, error);
     rin_free(classes);
     rin_listener listener = {.on_progress = show_drawing, .user = trainer};
+    if (status == RIN_OK) status = give_all(trainer, *generator, rows * columns, error);
     if (status == RIN_OK) status = rin_generator_run(*generator, listener, error);
     return status;
 }
@@ -248,17 +289,18 @@ rin_status rin_run_write_samples(rin_trainer *trainer, rin_error *error) {
     enum { MOST_CLASSES = 10, A_CLASS = 4 };
     rin_model model = {.description = trainer->description, .backend = trainer->backend, .weights = trainer->weights};
     model.description.config = trainer->config;
-    int64_t rows = trainer->config.model.num_classes ? RIN_MIN(trainer->config.model.num_classes, MOST_CLASSES)
-                                                     : A_CLASS;
+    const rin_config_model *m = &trainer->config.model;
+    int64_t rows = m->num_classes ? RIN_MIN(m->num_classes, MOST_CLASSES) : A_CLASS;
+    int64_t columns = m->seq_len > 1 ? 1 : A_CLASS; /* of a video a row or two of its frames */
     char *folder = rin_run_path(trainer, "samples", error), *path = NULL;
     rin_generator *generator = NULL;
     name_samples(trainer, trainer->sample_path, sizeof trainer->sample_path);
     rin_status status = folder && (path = rin_run_path(trainer, trainer->sample_path, error)) ? RIN_OK : RIN_ERR_MEMORY;
     if (status == RIN_OK) status = rin_run_check_place(trainer, error);
     if (status == RIN_OK) status = rin_dir_create(folder, error);
-    if (status == RIN_OK) status = draw(trainer, &model, &generator, rows, A_CLASS, error);
+    if (status == RIN_OK) status = draw(trainer, &model, &generator, rows, columns, error);
     if (status == RIN_OK) status = rin_run_check_place(trainer, error); /* drawing takes long */
-    if (status == RIN_OK) status = rin_generator_write_grid(generator, A_CLASS, path, error);
+    if (status == RIN_OK) status = rin_generator_write_grid(generator, (int)columns, path, error);
     rin_generator_free(generator);
     rin_free(folder);
     rin_free(path);

@@ -20,6 +20,9 @@ static rin_status load_part(rin_trainer *trainer, size_t *items, rin_error *erro
     if (status != RIN_OK) return status;
     memcpy(items, batch.items, (size_t)n * sizeof *items);
     status = rin_program_write(trainer->program, "images", batch.images, rin_shape_count(&shape), error);
+    shape = rin_model_frames_shape(&trainer->config.model, n);
+    if (status == RIN_OK && trainer->config.model.seq_cond)
+        status = rin_program_write(trainer->program, "frames", batch.given, rin_shape_count(&shape), error);
     if (status != RIN_OK || !classes) return status;
     memset(trainer->one_hot, 0, (size_t)(n * classes) * sizeof *trainer->one_hot);
     for (int64_t i = 0; i < n; i++) {

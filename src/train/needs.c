@@ -82,9 +82,10 @@ static uint64_t bytes_of_batches(const rin_config *config) {
     int64_t n = config->train.batch / config->train.accumulate;
     int64_t workers = config->data.workers ? config->data.workers
                                            : RIN_MAX(rin_processor_count(RIN_LOADER_MAX_WORKERS) - 1, 1);
-    rin_shape images = rin_model_video_shape(m, n);
-    uint64_t batch = sizeof(float);
-    for (int i = 0; i < images.rank; i++) batch = times(batch, (uint64_t)images.dim[i]);
+    uint64_t example = sizeof(float);
+    const int64_t sides[] = {m->seq_len, m->image_height, m->image_width, m->image_channels};
+    for (size_t i = 0; i < RIN_COUNT(sides); i++) example = times(example, (uint64_t)sides[i]);
+    uint64_t batch = times(example, (uint64_t)n + (m->seq_cond > 0)); /* and a clip that is being divided */
     batch = plus(batch, (uint64_t)n * (sizeof(int32_t) + sizeof(size_t)));
     uint64_t one_hot = times((uint64_t)n, (uint64_t)m->num_classes * sizeof(float));
     return plus(times(batch, (uint64_t)workers + 2), one_hot);

@@ -73,11 +73,9 @@ static rin_status follow_data(rin_trainer *trainer, rin_error *error) {
 }
 
 static rin_status open_data(rin_trainer *trainer, rin_error *error) {
-    if (trainer->config.model.seq_len > 1) {
-        return rin_error_set(error, RIN_ERR_UNSUPPORTED, "model.seq_len = %lld: training reads images only, use 1",
-                             (long long)trainer->config.model.seq_len);
-    }
-    rin_dataset_options options = {.cancel = &trainer->cancelled, .progress = show_loading, .progress_user = trainer};
+    const rin_config *c = &trainer->config;
+    rin_dataset_options options = {
+        .clip = rin_model_clip(c), .cancel = &trainer->cancelled, .progress = show_loading, .progress_user = trainer};
     return rin_dataset_open(trainer->data, &options, rin_trainer_log(trainer), &trainer->dataset, error);
 }
 
@@ -117,6 +115,7 @@ static rin_status open_loader(rin_trainer *trainer, rin_error *error) {
     rin_loader_options options = {.height = (int)c->model.image_height,
                                   .width = (int)c->model.image_width,
                                   .channels = (int)c->model.image_channels,
+                                  .given = (int)c->model.seq_cond,
                                   .batch = (int)batch,
                                   .seed = (uint64_t)c->train.seed,
                                   .flip = c->data.flip,
@@ -180,6 +179,8 @@ rin_status rin_trainer_create(const rin_config *config, const char *data, const 
     rin_status status = new_trainer(run, listener, &trainer, error);
     if (!trainer) return status;
     trainer->config = *config;
+    if (config->model.seq_len > 1 && !config->is_set[RIN_OPTION_model_num_classes])
+        trainer->config.model.num_classes = 0; /* videos have none */
     /* What needs no data is refused first, before a large archive is read; the folder is made when nothing else can
      * go wrong. */
     if (status == RIN_OK) status = rin_path_absolute(data, &trainer->data, error);
@@ -261,13 +262,14 @@ static rin_status open_same_data(rin_trainer *trainer, rin_error *error) {
     const rin_run_data *was = &trainer->was, is = rin_run_identify(trainer->dataset);
     if (is.n_items != was->n_items) {
         return rin_error_set(error, RIN_ERR_FORMAT,
-                             "'%s' has %lld images now, it had %lld when this run began: put them back", trainer->data,
-                             (long long)is.n_items, (long long)was->n_items);
+                             "'%s' has %lld %s now, it had %lld when this run began: put them back", trainer->data,
+                             (long long)is.n_items, rin_dataset_is_video(trainer->dataset) ? "videos" : "images",
+                             (long long)was->n_items);
     }
     if (!*was->names || strcmp(is.names, was->names) == 0) return RIN_OK;
-    return rin_error_set(
-        error, RIN_ERR_FORMAT,
-        "'%s' has as many images as when this run began, but others or in other folders: put them back", trainer->data);
+    return rin_error_set(error, RIN_ERR_FORMAT,
+                         "'%s' has as many files as when this run began, but others or in other folders: put them back",
+                         trainer->data);
 }
 
 /* The data's new place; *moved tells whether it is one. */

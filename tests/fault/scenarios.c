@@ -136,7 +136,7 @@ static rin_status run_info_json(fault_lab *l, rin_error *error) {
 
 static rin_status describe_data(fault_lab *l, const char *path, bool json, rin_error *error) {
     char *text = not_null;
-    rin_status status = rin_data_describe(path, json, run_lab_listener(&l->lab), &text, error);
+    rin_status status = rin_data_describe(path, false, json, run_lab_listener(&l->lab), &text, error);
     return take_text(l, status, text);
 }
 

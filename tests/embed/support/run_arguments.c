@@ -128,12 +128,12 @@ static void plan_describe(const arguments *a) {
 
 static void data_describe(const arguments *a) {
     char *text = ARGUMENTS_UNSET;
-    EMBED_NULL("text", rin_data_describe, a->e->data, false, nobody, NULL);
-    EMBED_NULL("path", rin_data_describe, NULL, true, nobody, &text);
+    EMBED_NULL("text", rin_data_describe, a->e->data, false, false, nobody, NULL);
+    EMBED_NULL("path", rin_data_describe, NULL, false, true, nobody, &text);
     assert_null(text);
     for (int i = 0; i < ARGUMENTS_PATHS; i++) {
         text = ARGUMENTS_UNSET;
-        EMBED_FAILS(RIN_OK, "Accepted", rin_data_describe, a->paths[i], i % 2 == 0, nobody, &text);
+        EMBED_FAILS(RIN_OK, "Accepted", rin_data_describe, a->paths[i], i == 1, i % 2 == 0, nobody, &text);
         assert_null(text);
     }
 }
