@@ -24,6 +24,14 @@ demo: all
 	build/rin sample --model demo/run --out demo/samples.png --sampler ddpm --seed 1
 	@echo "The pictures are in demo/samples.png, a row a class."
 
+demo-video: all
+	rm -rf demo-video
+	mkdir demo-video
+	build/rin train --data assets/clips/train --preset small-video --out demo-video/run
+	build/rin sample --model demo-video/run --cond assets/clips/train/cyclist.mp4 --out demo-video/cyclist.mp4 --zoom 6 --seed 1
+	build/rin sample --model demo-video/run --cond assets/clips/train/cyclist.mp4 --out demo-video/cyclist.png --zoom 2 --seed 1
+	@echo "The clip that is continued from its first frames is in demo-video/cyclist.mp4, frame by frame in demo-video/cyclist.png."
+
 # The tests; the same under sanitizers, with faults injected; those with threads under a thread sanitizer; and whether
 # clang has something to say.
 test: setup-tests lint
@@ -52,7 +60,7 @@ install: all
 	cmake --install build --prefix "$(PREFIX)"
 
 clean:
-	rm -rf build demo
+	rm -rf build demo demo-video
 
 comma := ,
-.PHONY: all setup setup-tests demo test lint gpu-test fuzz install clean
+.PHONY: all setup setup-tests demo demo-video test lint gpu-test fuzz install clean

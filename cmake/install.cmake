@@ -6,7 +6,7 @@ include(CMakePackageConfigHelpers)
 # What a program needs besides librin.a. The direct libraries alone, by -l: the static closure that pkg-config would
 # derive names packages that the distributions do not pull in.
 string(REGEX REPLACE "(^|;)([a-z+]+)" "\\1-l\\2" RIN_CUDA_LDFLAGS "${RIN_CUDA_LIBRARIES}")
-set(RIN_STATIC_LIBS ${RIN_DEPS_LDFLAGS} ${RIN_CUDA_LDFLAGS} ${CMAKE_THREAD_LIBS_INIT} -lm)
+set(RIN_STATIC_LIBS ${RIN_DEPS_LDFLAGS} ${RIN_FFMPEG_LDFLAGS} ${RIN_CUDA_LDFLAGS} ${CMAKE_THREAD_LIBS_INIT} -lm)
 list(JOIN RIN_STATIC_LIBS " " RIN_STATIC_LDFLAGS)
 
 set(RIN_PC_DIR ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

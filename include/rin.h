@@ -4,8 +4,10 @@
  *
  * The one public header. Every handle is opaque. Fallible functions return a rin_status and write what went
  * wrong to the caller's rin_error (which may be NULL). The library never exits, never prints and keeps no
- * global state: handles may be used from different threads as long as each handle is used by one at a time.
- * A NULL where none is allowed is refused (ARG), or answered by NULL, 0, false or -1; what is not there is done.
+ * global state: handles may be used from different threads as long as each handle is used by one at a time. One thing
+ * belongs to the whole process: where FFmpeg's remarks go. The first video that is read or written sets FFmpeg's log
+ * callback, so that it is silent while it works for this library; programs that want it for themselves set it after
+ * that. A NULL where none is allowed is refused (ARG), or answered by NULL, 0, false or -1; what is not there is done.
  */
 #ifndef RIN_H
 #define RIN_H
@@ -124,7 +126,8 @@ typedef struct rin_progress {
     int64_t done, total; /* steps, evaluations or images; total is 0 where it is not known */
     double seconds, eta; /* spent since the start of this call, and estimated to the end */
     double images_per_second;
-    double loss; /* training: of the last step; else 0 */
+    const char *unit; /* of these: "images", "clips" or "videos"; NULL where there are none; static text */
+    double loss;      /* training: of the last step; else 0 */
     double grad_norm, learning_rate;
     double wait_seconds;     /* training: time that steps waited for data */
     int64_t memory_bytes;    /* peak resident memory of the process */
@@ -254,8 +257,9 @@ RIN_API int64_t rin_generator_frame_count(const rin_generator *generator);
 /* Picture i as width * height * channels bytes, rows from the top, of a video frame after frame; borrowed; NULL while
  * it is not made. */
 RIN_API const uint8_t *rin_generator_pixels(const rin_generator *generator, int64_t i);
-/* Whether all pictures can be in one PNG file: they have 1 or 3 channels and are not too many. */
-RIN_API bool rin_generator_has_grid(const rin_generator *generator);
+/* Whether all pictures can be in one file of this name, NULL: a PNG file: they have 1 or 3 channels and are neither
+ * too many nor too large for its kind. */
+RIN_API bool rin_generator_has_grid(const rin_generator *generator, const char *path);
 /* Whether what a model makes can be written to a file of this name: .png, and of videos what rin_video_suffixes lists.
  */
 RIN_API bool rin_model_can_write(const rin_model *model, const char *path);

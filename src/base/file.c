@@ -177,7 +177,9 @@ static bool read_mapped(const rin_input *input, uint64_t offset, void *out, size
     size_t within = (size_t)((uintptr_t)from % (uintptr_t)sysconf(_SC_PAGESIZE));
     if (madvise(from - within, within + n, MADV_POPULATE_READ) != 0) return false;
     memcpy(out, from, n);
-    return true;
+    /* The rest of a page of which only the beginning is left shows zeros. */
+    struct stat info;
+    return fstat(input->fd, &info) == 0 && (uint64_t)info.st_size >= offset + n;
 }
 #else
 void rin_input_map(rin_input *input) {

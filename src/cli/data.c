@@ -2,6 +2,7 @@
 /* data: what a data set holds; videos packed into one file. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli/cli.h"
 
@@ -53,7 +54,11 @@ static int pack(const rin_cli_args *args) {
     rin_error error = {0};
     int64_t videos = 0, frames = 0;
     if (args->n_operands < 2) return rin_cli_refuse("rin data pack needs the PATH of the videos");
+    static const char suffix[] = ".safetensors";
     if (!out) return rin_cli_refuse("rin data pack needs --out FILE.safetensors");
+    size_t length = strlen(out), end = sizeof suffix - 1;
+    if (length <= end || strcasecmp(out + length - end, suffix) != 0)
+        return rin_cli_refuse("--out %s: give a name that ends in %s", out, suffix);
     if (rin_config_create(&config, &error) != RIN_OK) return rin_cli_fail(&error);
     int code = set_size(config, rin_cli_args_get(args, "size"));
     if (code == RIN_EXIT_OK) code = rin_cli_config_apply(args, "data", config);

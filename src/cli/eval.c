@@ -66,21 +66,21 @@ static double mean_loss(const times *t) {
     return sum / t->count;
 }
 
-static int print_json(const times *t, int64_t n_images) {
+static int print_json(const times *t, int64_t n, const char *unit) {
     cJSON *json = cJSON_CreateObject(), *list = cJSON_AddObjectToObject(json, "t");
     bool good = list;
     for (int i = 0; i < t->count && good; i++) good = cJSON_AddNumberToObject(list, t->names[i], t->losses[i]);
     good = good && cJSON_AddNumberToObject(json, "mean", mean_loss(t)) &&
-           cJSON_AddNumberToObject(json, "images", (double)n_images);
+           cJSON_AddNumberToObject(json, unit, (double)n);
     if (good) return rin_cli_print_json(json);
     cJSON_Delete(json);
     return rin_cli_fail_memory();
 }
 
-static void print_lines(const times *t, int64_t n_images) {
+static void print_lines(const times *t, int64_t n, const char *unit) {
     printf("%-8s loss\n", "t");
     for (int i = 0; i < t->count; i++) printf("%-8s %.6g\n", t->names[i], t->losses[i]);
-    printf("%-8s %.6g over %lld images\n", "mean", mean_loss(t), (long long)n_images);
+    printf("%-8s %.6g over %lld %s\n", "mean", mean_loss(t), (long long)n, unit);
 }
 
 /* ---- predict ---- */
@@ -191,8 +191,9 @@ static int measure(const rin_cli_args *args, rin_model *model, times *t) {
                                       &n_images, &error);
     rin_cli_monitor_end();
     if (status != RIN_OK) return rin_cli_fail(&error);
-    if (rin_cli_args_has(args, "json")) return print_json(t, n_images);
-    print_lines(t, n_images);
+    const char *unit = rin_cli_config_whole(rin_model_config(model), "model.seq_len") > 1 ? "clips" : "images";
+    if (rin_cli_args_has(args, "json")) return print_json(t, n_images, unit);
+    print_lines(t, n_images, unit);
     return RIN_EXIT_OK;
 }
 

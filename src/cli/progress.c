@@ -54,7 +54,8 @@ static void format_line(const rin_progress *p, bool training, char *line, size_t
         add_field(line, width, field);
     }
     if (p->images_per_second > 0) {
-        snprintf(field, sizeof field, "%s images/s", rin_cli_short(p->images_per_second, number));
+        snprintf(field, sizeof field, "%s %s/s", rin_cli_short(p->images_per_second, number),
+                 p->unit ? p->unit : "images");
         add_field(line, width, field);
     }
     if (p->done < p->total && p->eta > 0) {

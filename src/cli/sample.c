@@ -259,9 +259,9 @@ static int parse_start(const rin_cli_args *args, double *start) {
     char *end;
     *start = 0;
     if (!text) return RIN_EXIT_OK;
-    *start = strcmp(text, "end") == 0 ? -1 : strtod(text, &end);
-    bool number = *start >= 0 && *start <= 1e9 && *text >= '0' && *text <= '9' && !*end;
-    if (*start == -1 || number) return RIN_EXIT_OK;
+    bool last = strcmp(text, "end") == 0;
+    *start = last ? -1 : strtod(text, &end);
+    if (last || (*start <= 1e9 && *text >= '0' && *text <= '9' && !*end)) return RIN_EXIT_OK;
     return rin_cli_refuse("--start %s: allowed are seconds from 0 on, or 'end' for the last frames", text);
 }
 
@@ -281,6 +281,7 @@ static int read_given(job *j, const rin_cli_args *args, rin_config *config) {
     int code = parse_start(args, &start);
     if (code != RIN_EXIT_OK) return code;
     if (!most) most = rin_cli_config_whole(config, "model.seq_len");
+    most = most > needed ? most : needed; /* too short a video is refused with its own words */
     rin_listener listener = rin_cli_monitor_start(&monitor, 1);
     rin_status status = rin_video_frames_read(config, path, start, start < 0 ? needed : most, listener, &j->given,
                                               &error);
@@ -289,7 +290,7 @@ static int read_given(job *j, const rin_cli_args *args, rin_config *config) {
     if (j->given.n < needed)
         return rin_cli_refuse("--cond %s: there are %lld frames%s, this model goes on from %lld", path,
                               (long long)j->given.n, start > 0 ? " after --start" : "", (long long)needed);
-    bool usable = j->given.rate > 0 && j->given.rate <= 1000;
+    bool usable = j->given.rate >= 0.1 && j->given.rate <= 1000;
     if (rin_config_is_set(config, "sample.fps") || !usable) return RIN_EXIT_OK;
     char text[RIN_CLI_NUMBER];
     snprintf(text, sizeof text, "%.9g", j->given.rate);
@@ -305,7 +306,7 @@ static int generate(const job *j, const rin_config *config, const char *out, con
     rin_listener listener = rin_cli_monitor_start(&monitor, 1);
     rin_status status = rin_generator_create(j->model, config, j->count, j->classes, j->seed, &generator, &error);
     if (status == RIN_OK && j->given.n) status = rin_generator_give(generator, -1, j->given.pixels, j->given.n, &error);
-    bool has_grid = rin_generator_has_grid(generator);
+    bool has_grid = rin_generator_has_grid(generator, out);
     int code = RIN_EXIT_OK;
     if (status == RIN_OK && !has_grid && !folder) {
         code = rin_cli_refuse(

@@ -7,8 +7,8 @@
 
 static const rin_cli_option options[] = {
     {"data", "PATH", NULL,
-     "Folder or archive of images, a sub-folder a class, or CIFAR-10 in binary form; with --resume "
-     "where it has moved to",
+     "Folder or archive of images, a sub-folder a class, or of videos; CIFAR-10 in binary form; a video; a pack; with "
+     "--resume where it has moved to",
      false},
     {"out", "RUN", NULL, "Folder of the run: new or empty, or one to resume", false},
     {"preset", "NAME", NULL, "Starting point of all options; 'small' unless given", false},

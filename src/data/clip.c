@@ -74,9 +74,12 @@ rin_status rin_track_first(const rin_dataset *dataset, size_t index, rin_image *
 
 /* ---- frames ---- */
 
-/* Frame g is what is shown in the middle of its time, so that rounded time stamps do not matter. */
-static double middle_of(const rin_track *t, int64_t g) {
-    return ((double)g + 0.5) / t->rate;
+/* Frame g is what is shown well within its time, so that rounded time stamps do not matter; not in the middle, where
+ * with half of a video's rate another frame begins. */
+static const double within = 0.45;
+
+static double time_of(const rin_track *t, int64_t g) {
+    return ((double)g + within) / t->rate;
 }
 
 rin_status rin_track_read(rin_track *t, int64_t g, uint8_t *out, bool *there, rin_error *error) {
@@ -88,11 +91,12 @@ rin_status rin_track_read(rin_track *t, int64_t g, uint8_t *out, bool *there, ri
     }
     const rin_image *frame;
     double end = 0;
-    rin_status status = rin_video_show(t->video, middle_of(t, g), &frame, &end, error);
+    rin_status status = rin_video_show(t->video, time_of(t, g), &frame, &end, error);
     if (status != RIN_OK) return status;
     if (!frame) {
         *there = false;
-        t->known = RIN_MIN((int64_t)fmax(ceil(end * t->rate - 0.5), 0), g);
+        t->known = (int64_t)fmin(fmax(ceil(end * t->rate - within), 0), (double)g);
+        while (t->known > 0 && time_of(t, t->known - 1) >= end) t->known--; /* as the video would say, not rounding */
         return RIN_OK;
     }
     status = rin_image_fit_area(frame, t->height, t->width, t->channels, t->pixels, error);
@@ -123,6 +127,7 @@ rin_status rin_track_cut(rin_track *t, const rin_clip *clip, const rin_cut *cut,
             if (status != RIN_OK) return status;
         }
         if (there) return RIN_OK;
+        if (!cut->drawn) break; /* it would overlap those before it */
         first = t->known - span;
         if (first < 0) break;
     }

@@ -16,6 +16,14 @@ typedef void (*rin_loading_fn)(void *user, size_t done, size_t total);
 void rin_loading_tell(const rin_listener *listener, const char *doing, size_t done, size_t total, double since,
                       atomic_bool *cancel);
 
+/* A listener that is told of loading and may stop it: rin_loading_show is a rin_loading_fn whose user this is. */
+typedef struct rin_loading {
+    rin_listener listener;
+    double begun;       /* clock */
+    atomic_bool cancel; /* the listener has said stop */
+} rin_loading;
+void rin_loading_show(void *loading, size_t done, size_t total);
+
 /* ---- the data set ---- */
 
 /* A list of images with a class each, or none at all; or of videos. Read-only once open: safe to share between threads.
@@ -110,7 +118,8 @@ typedef struct rin_pack_options {
 
 /*
  * Decodes all videos of a data set into one file that is a data set of its own: every frame at clip.fps, fitted and
- * rounded as rin_dataset_load_clip does, so that training on either is the same, bit for bit, at that size and rate.
+ * rounded as rin_dataset_load_clip does, so that training on either is the same, bit for bit, at that size and rate,
+ * where files hold as many frames as they claim.
  * The file appears under its name, which ends in .safetensors, only when complete.
  * Errors: ARG for another name; FORMAT when no video can be opened; IO; MEMORY; CANCELLED.
  */
@@ -132,9 +141,9 @@ typedef struct rin_scan_report {
     size_t n_good, n_broken, n_grey, n_colour;
     double min_seconds, max_seconds, seconds; /* of videos; the last in all */
     double min_rate, max_rate;
-        /* frames a second, as rin_dataset_measure has it */ /* frames a second; 0 for pictures without a rate */
-    int min_width, min_height, max_width, max_height;        /* 0 when nothing is good */
-    size_t n_sizes;                                          /* how many different sizes there are */
+    /* frames a second, as rin_dataset_measure has it */ /* frames a second; 0 for pictures without a rate */
+    int min_width, min_height, max_width, max_height;    /* 0 when nothing is good */
+    size_t n_sizes;                                      /* how many different sizes there are */
     struct {
         int width, height;
         size_t count;

@@ -29,6 +29,8 @@ static rin_status refuse(rin_status code, const char *what, bool videos, rin_err
     return code;
 }
 
+static const char for_videos[] = " (videos are for a video model, such as --preset small-video)";
+
 static rin_status find_kind(const char *path, bool videos, const rin_source_kind **kind, rin_error *error) {
     struct stat info;
     char what[512];
@@ -44,8 +46,9 @@ static rin_status find_kind(const char *path, bool videos, const rin_source_kind
         if (fits) *kind = kinds[i];
         if (status != RIN_OK || fits) return status;
     }
-    snprintf(what, sizeof what, "'%.300s' is %s, not a data set", path,
-             usable ? "a file of another kind" : "neither a file nor a folder");
+    snprintf(what, sizeof what, "'%.300s' is %s, not a data set%s", path,
+             usable ? "a file of another kind" : "neither a file nor a folder",
+             usable && !videos && rin_name_is_video(path) ? for_videos : "");
     return refuse(RIN_ERR_FORMAT, what, videos, error);
 }
 
@@ -55,7 +58,9 @@ static rin_status check_not_empty(const rin_dataset *dataset, const char *path, 
     char what[768];
     int n = snprintf(what, sizeof what, "the %s '%.300s' holds no %s, only %zu hidden and %zu other files",
                      dataset->kind->name, path, rin_items_noun(items), items->n_hidden, items->n_other);
-    if (items->first_other) snprintf(what + n, sizeof what - (size_t)n, " such as '%.200s'", items->first_other);
+    if (items->first_other)
+        snprintf(what + n, sizeof what - (size_t)n, " such as '%.200s'%s", items->first_other,
+                 items->n_videos ? for_videos : "");
     return refuse(RIN_ERR_FORMAT, what, items->videos, error);
 }
 
@@ -72,6 +77,11 @@ void rin_loading_tell(const rin_listener *listener, const char *doing, size_t do
     rin_progress progress = {
         .doing = doing, .done = (int64_t)done, .total = (int64_t)total, .seconds = rin_clock_seconds() - since};
     if (listener->on_progress && !listener->on_progress(listener->user, &progress)) atomic_store(cancel, true);
+}
+
+void rin_loading_show(void *loading, size_t done, size_t total) {
+    rin_loading *l = loading;
+    rin_loading_tell(&l->listener, "load", done, total, l->begun, &l->cancel);
 }
 
 rin_status rin_source_go_on(rin_source_request *request, const rin_items *items, rin_error *error) {

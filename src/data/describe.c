@@ -5,17 +5,6 @@
 #include "config/config.h"
 #include "data/data.h"
 
-typedef struct scan {
-    rin_listener listener;
-    double begun; /* clock */
-    atomic_bool cancel;
-} scan;
-
-static void show(void *user, size_t done, size_t total) {
-    scan *s = user;
-    rin_loading_tell(&s->listener, "load", done, total, s->begun, &s->cancel);
-}
-
 /* Names come from folders and hold any byte; a line is one line. */
 static void add_name(rin_text *text, const char *name) {
     for (; *name; name++) rin_text_add(text, "%c", (unsigned char)*name < ' ' || *name == 0x7F ? '?' : *name);
@@ -121,9 +110,9 @@ static bool is_rather_video(rin_status as_images, const rin_dataset *dataset) {
     return as_images == RIN_OK && rin_dataset_n_videos_ignored(dataset) > rin_dataset_count(dataset);
 }
 
-static rin_status open_either(const char *path, bool videos, scan *s, rin_dataset **dataset, rin_error *error) {
+static rin_status open_either(const char *path, bool videos, rin_loading *s, rin_dataset **dataset, rin_error *error) {
     rin_log log = {s->listener.on_log, s->listener.user};
-    rin_dataset_options options = {.cancel = &s->cancel, .progress = show, .progress_user = s};
+    rin_dataset_options options = {.cancel = &s->cancel, .progress = rin_loading_show, .progress_user = s};
     rin_error failure = {0};
     rin_dataset *other = NULL;
     rin_status first = videos ? RIN_ERR_FORMAT : rin_dataset_open(path, &options, log, dataset, error);
@@ -143,8 +132,8 @@ rin_status rin_data_describe(const char *path, bool videos, bool json, rin_liste
     if (!text) return rin_error_null(error, __func__, "text");
     *text = NULL;
     if (!path) return rin_error_null(error, __func__, "path");
-    scan s = {.listener = listener, .begun = rin_clock_seconds()};
-    rin_scan_options options = {.cancel = &s.cancel, .progress = show, .progress_user = &s};
+    rin_loading s = {.listener = listener, .begun = rin_clock_seconds()};
+    rin_scan_options options = {.cancel = &s.cancel, .progress = rin_loading_show, .progress_user = &s};
     rin_scan_report report = {0};
     rin_dataset *dataset = NULL;
     rin_status status = open_either(path, videos, &s, &dataset, error);
@@ -164,18 +153,22 @@ rin_status rin_data_describe(const char *path, bool videos, bool json, rin_liste
 /* ---- packing ---- */
 
 /* Colour, unless the first frames of videos spread over the set are grey. */
-static int count_channels(const rin_dataset *dataset) {
+static rin_status count_channels(const rin_dataset *dataset, int *channels, rin_error *error) {
     enum { LOOKED_AT = 64 };
     size_t n = rin_dataset_count(dataset), step = RIN_MAX(n / LOOKED_AT, 1), seen = 0;
+    *channels = 3;
     for (size_t i = 0; i < n; i += step) {
         rin_image image;
-        if (rin_dataset_decode(dataset, i, &image, NULL) != RIN_OK) continue;
-        int channels = image.channels;
+        rin_status status = rin_dataset_decode(dataset, i, &image, error);
+        if (status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED) continue; /* packing says so */
+        if (status != RIN_OK) return status;
+        bool colour = image.channels != 1;
         rin_image_clear(&image);
-        if (channels != 1) return 3;
+        if (colour) return RIN_OK;
         seen++;
     }
-    return seen ? 1 : 3;
+    if (seen) *channels = 1;
+    return RIN_OK;
 }
 
 rin_status rin_data_pack(const char *path, const rin_config *config, const char *out, rin_listener listener,
@@ -185,21 +178,21 @@ rin_status rin_data_pack(const char *path, const rin_config *config, const char 
     if (!path) return rin_error_null(error, __func__, "path");
     if (!config) return rin_error_null(error, __func__, "config");
     if (!out) return rin_error_null(error, __func__, "out");
-    scan s = {.listener = listener, .begun = rin_clock_seconds()};
+    rin_loading s = {.listener = listener, .begun = rin_clock_seconds()};
     rin_log log = {listener.on_log, listener.user};
     const rin_dataset_options listing = {
-        .clip = {1, 1, config->data.fps}, .cancel = &s.cancel, .progress = show, .progress_user = &s};
+        .clip = {1, 1, config->data.fps}, .cancel = &s.cancel, .progress = rin_loading_show, .progress_user = &s};
     rin_pack_options options = {.height = (int)config->model.image_height,
                                 .width = (int)config->model.image_width,
                                 .cancel = &s.cancel,
                                 .log = log,
-                                .progress = show,
+                                .progress = rin_loading_show,
                                 .progress_user = &s};
     rin_dataset *dataset = NULL;
     size_t videos = 0;
     int64_t frames = 0;
     rin_status status = rin_dataset_open(path, &listing, log, &dataset, error);
-    if (status == RIN_OK) options.channels = count_channels(dataset);
+    if (status == RIN_OK) status = count_channels(dataset, &options.channels, error);
     if (status == RIN_OK) status = rin_dataset_pack(dataset, out, &options, &videos, &frames, error);
     if (n_videos) *n_videos = (int64_t)videos;
     if (n_frames) *n_frames = frames;

@@ -72,10 +72,11 @@ static rin_status read_rows(pack *p, const char *path, rin_error *error) {
     for (size_t i = 0; i < 2 && status == RIN_OK; i++)
         status = rin_safetensors_read_bytes(p->file, rows[i], numbers + i * p->n, p->n * sizeof *numbers, error);
     if (status == RIN_OK) status = rin_safetensors_read_double(p->file, rows[2], rates, p->n, error);
+    const double least = 1e-6, most = 1e6; /* so that lengths are numbers */
     for (size_t i = 0; i < p->n && status == RIN_OK; i++) {
         int64_t begin = numbers[i], count = numbers[p->n + i], all = p->frames->shape[0];
-        bool good = begin >= 0 && begin <= all && count >= 0 && count <= all - begin && rates[i] >= 0 &&
-                    rates[i] <= 1e6;
+        bool good = begin >= 0 && begin <= all && count >= 0 && count <= all - begin &&
+                    (rates[i] == 0 || (rates[i] >= least && rates[i] <= most));
         if (!good) status = refuse(path, "a video's place or rate", error);
         p->videos[i] = (packed){p, begin, count, rates[i]};
     }
@@ -93,7 +94,8 @@ static rin_status add_names(const pack *p, const char *path, rin_source_request 
                             : refuse(path, "its videos' names", error);
     size_t i = 0;
     cJSON_ArrayForEach(name, names) {
-        if (status == RIN_OK && !cJSON_IsString(name)) status = refuse(path, "a video's name", error);
+        if (status == RIN_OK && (!cJSON_IsString(name) || !*name->valuestring))
+            status = refuse(path, "a video's name", error);
         if (status == RIN_OK) status = rin_source_go_on(request, items, error);
         if (status == RIN_OK) status = rin_items_add(items, name->valuestring, i++, -1, error);
         if (status != RIN_OK) break;

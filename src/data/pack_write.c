@@ -35,8 +35,17 @@ static bool leave_out(const packing *p, size_t item, const rin_error *reason) {
     return true;
 }
 
-/* How many frames each file claims: so many places are kept. */
-static rin_status survey(packing *p, rin_error *error) {
+/* Frames that it claims, of which the last is looked for: a file may claim to last for years. */
+static rin_status count_frames(const packing *p, size_t item, rin_track *track, uint8_t *frame, rin_error *error) {
+    bool there = true;
+    rin_status status = open_track(p, item, track, error);
+    if (status == RIN_OK && track->claimed) status = rin_track_read(track, track->claimed - 1, frame, &there, error);
+    if (status == RIN_OK && !there) track->claimed = track->known;
+    return status;
+}
+
+/* How many frames there are in each file: so many places are kept. */
+static rin_status survey(packing *p, uint8_t *frame, rin_error *error) {
     size_t n = rin_dataset_count(p->dataset);
     p->items = rin_calloc(n, sizeof *p->items, error);
     p->first = rin_calloc(n, sizeof *p->first, error);
@@ -48,7 +57,7 @@ static rin_status survey(packing *p, rin_error *error) {
         rin_error reason = {0};
         rin_status status = go_on(p, i, 0, error);
         if (status != RIN_OK) return status;
-        status = open_track(p, i, &track, &reason);
+        status = count_frames(p, i, &track, frame, &reason);
         if (status == RIN_OK) {
             bool clocked = rin_video_get_info(track.video)->rate > 0;
             p->items[p->n] = i;
@@ -104,7 +113,7 @@ static rin_status write_video(packing *p, size_t i, rin_safetensors_writer *writ
         if (there && status == RIN_OK) n++;
         else memset(frame, 0, track.n_bytes);
         written = rin_safetensors_writer_write(writer, frame, track.n_bytes, error);
-        if (written == RIN_OK) written = go_on(p, (size_t)p->done++, (size_t)p->total, error);
+        if (written == RIN_OK) written = go_on(p, (size_t)++p->done, (size_t)p->total, error);
     }
     rin_track_close(&track);
     p->count[i] = n;
@@ -113,18 +122,15 @@ static rin_status write_video(packing *p, size_t i, rin_safetensors_writer *writ
     return status;
 }
 
-static rin_status write_all(packing *p, const char *path, rin_safetensors_writer *writer, rin_error *error) {
-    const rin_pack_options *o = p->options;
-    uint8_t *frame = rin_calloc((size_t)o->height * (size_t)o->width, (size_t)o->channels, error);
-    rin_status status = frame ? declare(p, writer, error) : RIN_ERR_MEMORY;
+static rin_status write_all(packing *p, const char *path, rin_safetensors_writer *writer, uint8_t *frame,
+                            rin_error *error) {
+    rin_status status = declare(p, writer, error);
     if (status == RIN_OK) status = rin_safetensors_writer_begin(writer, path, error);
     for (size_t i = 0; i < p->n && status == RIN_OK; i++) status = write_video(p, i, writer, frame, error);
     const void *rows[] = {p->first, p->count, p->rates};
     for (size_t i = 0; i < RIN_COUNT(rows) && status == RIN_OK; i++)
         status = rin_safetensors_writer_write(writer, rows[i], p->n * sizeof(int64_t), error);
-    if (status == RIN_OK) status = rin_safetensors_writer_commit(writer, error);
-    rin_free(frame);
-    return status;
+    return status == RIN_OK ? rin_safetensors_writer_commit(writer, error) : status;
 }
 
 rin_status rin_dataset_pack(const rin_dataset *dataset, const char *path, const rin_pack_options *options,
@@ -135,12 +141,14 @@ rin_status rin_dataset_pack(const rin_dataset *dataset, const char *path, const 
     *n_frames = 0;
     if (!rin_has_suffix(path, RIN_PACK_SUFFIX))
         return rin_error_set(error, RIN_ERR_ARG, "'%.300s': the name of a pack ends in " RIN_PACK_SUFFIX, path);
-    rin_status status = survey(&p, error);
+    uint8_t *frame = rin_calloc((size_t)options->height * (size_t)options->width, (size_t)options->channels, error);
+    rin_status status = frame ? survey(&p, frame, error) : RIN_ERR_MEMORY;
     if (status == RIN_OK) status = rin_safetensors_writer_create(&writer, error);
-    if (status == RIN_OK) status = write_all(&p, path, writer, error);
+    if (status == RIN_OK) status = write_all(&p, path, writer, frame, error);
     if (status == RIN_OK) *n_videos = p.n;
     for (size_t i = 0; i < p.n && status == RIN_OK; i++) *n_frames += p.count[i];
     rin_safetensors_writer_free(writer);
+    rin_free(frame);
     rin_free(p.items);
     rin_free(p.first);
     rin_free(p.count);

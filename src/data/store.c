@@ -104,6 +104,11 @@ static rin_status open_track(const rin_store *store, size_t index, rin_track *tr
     return rin_track_open(store->dataset, index, o->height, o->width, o->channels, track, error);
 }
 
+/* One video may take minutes. */
+static bool is_cancelled(const rin_store *store) {
+    return store->options.cancel && atomic_load(store->options.cancel);
+}
+
 static rin_status keep_frames(rin_store *store, rin_track *track, entry *e, rin_error *error) {
     uint64_t bytes = (uint64_t)track->claimed * track->n_bytes;
     if (atomic_fetch_add(&store->cached_bytes, bytes) + bytes > store->options.cache_bytes) return RIN_OK;
@@ -111,8 +116,10 @@ static rin_status keep_frames(rin_store *store, rin_track *track, entry *e, rin_
     bool there = frames;
     int64_t n = 0;
     rin_status status = frames ? RIN_OK : RIN_ERR_MEMORY;
-    for (; n < track->claimed && there && status == RIN_OK; n += there)
+    for (; n < track->claimed && there && status == RIN_OK; n += there) {
         status = rin_track_read(track, n, frames + (size_t)n * track->n_bytes, &there, error);
+        if (is_cancelled(store)) status = rin_error_set(error, RIN_ERR_CANCELLED, "stopped while decoding a video");
+    }
     if (status != RIN_OK) {
         rin_free(frames);
         return status;

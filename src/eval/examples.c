@@ -5,18 +5,13 @@
 #include <string.h>
 
 static rin_log log_of(const rin_examples *e) {
-    return (rin_log){e->listener.on_log, e->listener.user};
-}
-
-/* Of listing the data, and of what is passed over. */
-static void show_loading(void *user, size_t done, size_t total) {
-    rin_examples *e = user;
-    rin_loading_tell(&e->listener, "load", done, total, e->started, &e->cancel);
+    return (rin_log){e->loading.listener.on_log, e->loading.listener.user};
 }
 
 static rin_status go_on(rin_examples *e, int64_t done, int64_t total, rin_error *error) {
-    show_loading(e, (size_t)done, (size_t)total);
-    return atomic_load(&e->cancel) ? rin_error_set(error, RIN_ERR_CANCELLED, "stopped while loading data") : RIN_OK;
+    rin_loading_show(&e->loading, (size_t)done, (size_t)total);
+    return atomic_load(&e->loading.cancel) ? rin_error_set(error, RIN_ERR_CANCELLED, "stopped while loading data")
+                                           : RIN_OK;
 }
 
 static bool is_broken(rin_status status) {
@@ -104,9 +99,11 @@ static rin_status choose_clips(rin_examples *e, int64_t limit, rin_error *error)
 
 rin_status rin_examples_open(const rin_config *config, const char *data, int64_t limit, rin_listener listener,
                              rin_examples *e, rin_error *error) {
-    *e = (rin_examples){.model = config->model, .listener = listener, .started = rin_clock_seconds()};
-    const rin_dataset_options options = {
-        .clip = rin_model_clip(config), .cancel = &e->cancel, .progress = show_loading, .progress_user = e};
+    *e = (rin_examples){.model = config->model, .loading = {.listener = listener, .begun = rin_clock_seconds()}};
+    const rin_dataset_options options = {.clip = rin_model_clip(config),
+                                         .cancel = &e->loading.cancel,
+                                         .progress = rin_loading_show,
+                                         .progress_user = &e->loading};
     const rin_config_model *m = &e->model;
     rin_status status = rin_dataset_open(data, &options, log_of(e), &e->dataset, error);
     if (status != RIN_OK) return status;
@@ -149,10 +146,12 @@ rin_status rin_examples_load(rin_examples *e, int64_t i, float *given, float *ma
             if (error) *error = reason;
             return status;
         }
-        rin_log_write(log_of(e), RIN_LOG_WARNING, "broken %s, left out: %s",
-                      rin_dataset_is_video(e->dataset) ? "video" : "image", reason.text);
-        e->n--;
-        memmove(x, x + 1, (size_t)(e->n - i) * sizeof *x);
+        bool video = rin_dataset_is_video(e->dataset);
+        int64_t gone = 1; /* of a video also what follows: where one clip ends, later ones do */
+        while (video && i + gone < e->n && x[gone].item == x->item) gone++;
+        rin_log_write(log_of(e), RIN_LOG_WARNING, "broken %s, left out: %s", video ? "video" : "image", reason.text);
+        e->n -= gone;
+        memmove(x, x + gone, (size_t)(e->n - i) * sizeof *x);
         status = go_on(e, i, e->n, error);
         if (status != RIN_OK) return status;
     }

@@ -14,12 +14,10 @@ typedef struct rin_example {
 typedef struct rin_examples {
     rin_dataset *dataset;
     rin_config_model model;
-    rin_listener listener;
-    double started;    /* clock */
+    rin_loading loading;
     rin_example *list; /* (n) */
     int64_t n;
-    float *clip;        /* (seq_len, height, width, channels), before it is divided */
-    atomic_bool cancel; /* the listener has said stop */
+    float *clip; /* (seq_len, height, width, channels), before it is divided */
 } rin_examples;
 
 /*

@@ -120,15 +120,16 @@ static rin_status run_batch(evaluation *e, int64_t first, int64_t n, uint64_t se
         status = rin_error_set(error, RIN_ERR_NUMERIC, "the loss at time %g is %g", time, (double)loss);
     *sum += (double)loss * (double)n;
     e->done += n;
-    const rin_listener *listener = &e->examples.listener;
+    const rin_listener *listener = &e->examples.loading.listener;
     int64_t total = e->examples.n * e->n_times;
-    double seconds = rin_clock_seconds() - e->examples.started;
+    double seconds = rin_clock_seconds() - e->examples.loading.begun;
     rin_progress progress = {.doing = "evaluate",
                              .done = e->done,
                              .total = total,
                              .seconds = seconds,
                              .eta = seconds / (double)e->done * (double)(total - e->done),
-                             .images_per_second = (double)e->done / RIN_MAX(seconds, 1e-9)};
+                             .images_per_second = (double)e->done / RIN_MAX(seconds, 1e-9),
+                             .unit = e->config.model.seq_len > 1 ? "clips" : "images"};
     if (status == RIN_OK && listener->on_progress && !listener->on_progress(listener->user, &progress)) {
         return rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %lld of %lld images", (long long)e->done,
                              (long long)total);

@@ -4,17 +4,6 @@
 
 #include "sample/sample.h"
 
-typedef struct reading {
-    rin_listener listener;
-    double begun; /* clock */
-    atomic_bool cancel;
-} reading;
-
-static void show(void *user, size_t done, size_t total) {
-    reading *r = user;
-    rin_loading_tell(&r->listener, "load", done, total, r->begun, &r->cancel);
-}
-
 static rin_status read_all(const rin_dataset *dataset, const rin_config_model *m, double start, int64_t most,
                            rin_video_frames *out, rin_error *error) {
     size_t frame = (size_t)(m->image_height * m->image_width * m->image_channels);
@@ -36,10 +25,10 @@ rin_status rin_video_frames_read(const rin_config *config, const char *path, dou
     if (most < 1 || most > RIN_CLIP_MOST || !isfinite(start))
         return rin_error_set(error, RIN_ERR_ARG, "%s: %lld frames from %g seconds on; allowed are 1 to %d", __func__,
                              (long long)most, start, RIN_CLIP_MOST);
-    reading r = {.listener = listener, .begun = rin_clock_seconds()};
+    rin_loading r = {.listener = listener, .begun = rin_clock_seconds()};
     const rin_dataset_options options = {.clip = {most, config->data.frame_step, config->data.fps},
                                          .cancel = &r.cancel,
-                                         .progress = show,
+                                         .progress = rin_loading_show,
                                          .progress_user = &r};
     rin_dataset *dataset = NULL;
     rin_status status = rin_dataset_open(path, &options, (rin_log){listener.on_log, listener.user}, &dataset, error);

@@ -36,6 +36,8 @@ static rin_status plan_frames(rin_generator *g, const rin_config_model *m, rin_e
     if (g->frames <= m->seq_cond)
         return rin_error_set(error, RIN_ERR_CONFIG, "sample.frames = %lld: %lld are given; allowed are more than that",
                              (long long)g->frames, (long long)m->seq_cond);
+    if (g->frames > 1 && g->sample.fps > 0 && g->sample.fps < 0.1)
+        return rin_error_set(error, RIN_ERR_CONFIG, "sample.fps = %g: allowed are 0.1 to 1000, or 0", g->sample.fps);
     if (g->passes == 1 || m->seq_cond) return RIN_OK;
     return rin_error_set(
         error, RIN_ERR_CONFIG,
@@ -217,7 +219,8 @@ static void fill_progress(const rin_generator *g, rin_progress *progress) {
                                .total = (int64_t)total,
                                .seconds = seconds,
                                .eta = seconds / made * (total - made),
-                               .images_per_second = (double)g->count * made / total / RIN_MAX(seconds, 1e-9)};
+                               .images_per_second = (double)g->count * made / total / RIN_MAX(seconds, 1e-9),
+                               .unit = g->frames > 1 ? "videos" : "images"};
 }
 
 rin_status rin_generator_step(rin_generator *g, rin_progress *progress, rin_error *error) {

@@ -20,7 +20,7 @@ struct rin_generator {
     int64_t *n_truth;              /* [count] frames of it */
     int64_t frames;                /* of a picture: 1, of a video more */
     int64_t per_frame, per_picture, evaluations;
-    double started, rate; /* rate: of the given frames, 0: not known */
+    double started; /* clock */
 };
 
 #endif

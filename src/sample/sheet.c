@@ -83,7 +83,7 @@ static rin_status write_movie(const rin_generator *g, const char *path, const ca
                        .height = (int)c->height,
                        .channels = c->channels,
                        .rate = g->sample.fps > 0 ? g->sample.fps
-                               : data->fps > 0   ? data->fps / (double)data->frame_step
+                               : data->fps > 0   ? fmax(data->fps / (double)data->frame_step, 0.1)
                                                  : usual};
     char remark[128];
     snprintf(remark, sizeof remark, "seed %llu, sampler %s, steps %lld", (unsigned long long)g->seed,
@@ -119,9 +119,22 @@ static bool lay_out(const rin_generator *g, int columns, int64_t *across, int64_
            side_of(*down, height) <= MOST_SIDE;
 }
 
-bool rin_generator_has_grid(const rin_generator *g) {
-    int64_t across, down;
-    return g && lay_out(g, 0, &across, &down);
+static void sheet_size(const rin_generator *g, int64_t first, int64_t end, int64_t *width, int64_t *height);
+
+bool rin_generator_has_grid(const rin_generator *g, const char *path) {
+    int64_t across, down, width, height;
+    int channels;
+    if (!g || !lay_out(g, 0, &across, &down)) return false;
+    if (g->frames == 1 || !path) return true;
+    bool sheet = rin_has_suffix(path, ".png");
+    int64_t most = sheet ? MOST_SIDE : RIN_MOVIE_MOST_SIDE;
+    zoomed_size(g, &width, &height, &channels);
+    if (sheet) sheet_size(g, 0, g->count, &width, &height);
+    else if (g->count > 1) {
+        width = side_of(across, width);
+        height = side_of(down, height);
+    }
+    return width <= most && height <= most;
 }
 
 /* Frame k of all pictures. */
@@ -192,15 +205,29 @@ static void draw_video(const canvas *c, const rin_generator *g, int64_t i, int64
     }
 }
 
+enum { APART = 3 * GAP };
+
+/* Pixels of a frame with its border, and of the gap behind it. */
+static int64_t cell_of(int64_t size) {
+    return size + 2 * EDGE + GAP;
+}
+
+static void sheet_size(const rin_generator *g, int64_t first, int64_t end, int64_t *w, int64_t *h) {
+    int64_t width, height, lines = 0;
+    int channels;
+    zoomed_size(g, &width, &height, &channels);
+    for (int64_t i = first; i < end; i++) lines += lines_of(g, i);
+    *w = RIN_MIN(g->frames, MOST_ACROSS) * cell_of(width) + GAP;
+    *h = lines * cell_of(height) + GAP + (end - first - 1) * APART;
+}
+
 /* A line or two a video. */
 static rin_status write_sheet(const rin_generator *g, int64_t first, int64_t end, const char *path, rin_error *error) {
-    enum { APART = 3 * GAP };
-    int64_t width, height, across = RIN_MIN(g->frames, MOST_ACROSS), lines = 0;
+    int64_t width, height, w, h;
     canvas c;
     zoomed_size(g, &width, &height, &c.channels);
-    for (int64_t i = first; i < end; i++) lines += lines_of(g, i);
-    int64_t line = height + 2 * EDGE + GAP, w = across * (width + 2 * EDGE + GAP) + GAP;
-    int64_t h = lines * line + GAP + (end - first - 1) * APART;
+    sheet_size(g, first, end, &w, &h);
+    int64_t line = cell_of(height);
     if (w > MOST_SIDE || h > MOST_SIDE)
         return rin_error_set(
             error, RIN_ERR_ARG,

@@ -242,13 +242,10 @@ static rin_status give_all(rin_trainer *trainer, rin_generator *generator, int64
     if (!trainer->config.model.seq_cond) return RIN_OK;
     if (!trainer->dataset)
         return rin_error_set(error, RIN_ERR_UNSUPPORTED, "the run is finished, its data is not open any more");
-    size_t n = rin_dataset_count(trainer->dataset), next = 0;
+    size_t n = rin_dataset_count(trainer->dataset), step = RIN_MAX(n / (size_t)count, 1), item = 0;
     rin_status status = RIN_OK;
-    for (int64_t i = 0; i < count && status == RIN_OK; i++) {
-        size_t item = RIN_MAX((size_t)i * n / (size_t)count, next) % n;
+    for (int64_t i = 0; i < count && status == RIN_OK; i++, item = (item + step - 1) % n)
         status = give_frames(trainer, generator, i, &item, error);
-        next = item;
-    }
     return status;
 }
 

@@ -203,6 +203,7 @@ static void fill_progress(const rin_trainer *trainer, rin_progress *progress) {
                                .seconds = seconds,
                                .eta = seconds / RIN_MAX(made, 1) * left,
                                .images_per_second = made * (double)trainer->config.train.batch / RIN_MAX(seconds, 1e-9),
+                               .unit = trainer->config.model.seq_len > 1 ? "clips" : "images",
                                .loss = trainer->loss,
                                .grad_norm = trainer->grad_norm,
                                .learning_rate = trainer->learning_rate,

@@ -32,6 +32,8 @@ typedef struct reader {
     rin_ffmpeg_painter painter;
     rin_image image;
     bool painted; /* image is the frame that is shown */
+    bool jumped;  /* without stamps it is not known where to */
+    bool landed;  /* where the container was told to go to: what needs frames before is passed over */
     char name[96];
 } reader;
 
@@ -178,7 +180,7 @@ static rin_status open_decoder(reader *r, rin_error *error) {
 /* From the first byte on. */
 static rin_status begin(reader *r, rin_error *error) {
     close_format(r);
-    r->has_shown = r->has_next = r->at_end = r->painted = false;
+    r->has_shown = r->has_next = r->at_end = r->painted = r->landed = r->jumped = false;
     rin_status status = open_format(r, error);
     if (status == RIN_OK) status = probe_streams(r, error);
     if (status == RIN_OK) status = choose_stream(r, error);
@@ -207,7 +209,9 @@ static rin_status feed(reader *r, rin_error *error) {
         av_packet_unref(r->packet);
         code = av_read_frame(r->format, r->packet);
         if (r->error.code != RIN_OK || code == AVERROR(ENOMEM)) return fail(r, code, "cannot be read", error);
-    } while (code >= 0 && r->packet->stream_index != r->stream->index);
+    } while (code >= 0 &&
+             (r->packet->stream_index != r->stream->index || (r->landed && !(r->packet->flags & AV_PKT_FLAG_KEY))));
+    r->landed = false;
     code = avcodec_send_packet(r->decoder, code < 0 ? NULL : r->packet);
     av_packet_unref(r->packet);
     return code == AVERROR(ENOMEM) ? no_memory(error) : RIN_OK;
@@ -231,7 +235,7 @@ static rin_status decode_next(reader *r, rin_error *error) {
             double at = stamp == AV_NOPTS_VALUE ? NAN : in_seconds(r, stamp) - r->first;
             /* Time stamps that are missing or run backwards: one frame after the other. */
             bool usable = !isnan(at) && !(continues && at < r->next_at);
-            r->next_at = usable ? at : continues ? before : 0;
+            r->next_at = usable ? at : continues ? before : r->jumped ? INFINITY : 0;
             r->next_lasts = duration_of(r, r->next);
             r->has_next = true;
             return RIN_OK;
@@ -255,10 +259,14 @@ static rin_status advance(reader *r, rin_error *error) {
 
 /* To the last frame that needs no other before so many seconds; whether the container can. */
 static bool jump(reader *r, double seconds) {
-    int64_t stamp = (int64_t)floor((seconds + r->first) / av_q2d(r->stream->time_base));
-    if (av_seek_frame(r->format, r->stream->index, stamp, AVSEEK_FLAG_BACKWARD) < 0) return false;
+    bool exact = r->stream->codecpar->codec_id != AV_CODEC_ID_APNG && !(r->format->iformat->flags & AVFMT_NOTIMESTAMPS);
+    if (!exact) return false;
+    const double most = 4e18; /* what a stamp holds */
+    double stamp = fmin(fmax(floor((seconds + r->first) / av_q2d(r->stream->time_base)), -most), most);
+    if (av_seek_frame(r->format, r->stream->index, (int64_t)stamp, AVSEEK_FLAG_BACKWARD) < 0) return false;
     avcodec_flush_buffers(r->decoder);
     r->has_shown = r->has_next = r->at_end = r->painted = false;
+    r->landed = r->jumped = true;
     return true;
 }
 
@@ -269,11 +277,13 @@ static rin_status go_to(reader *r, double seconds, rin_error *error) {
     bool far = seconds > (r->has_shown ? r->shown_at : 0) + worth_it;
     rin_status status = RIN_OK;
     if (back || far) {
-        bool jumped = jump(r, seconds);
-        if (jumped) status = decode_next(r, error);
-        if (!jumped || (status == RIN_OK && (!r->has_next || r->next_at > seconds))) {
-            status = begin(r, error);
+        bool there = false;
+        for (double earlier = 0; earlier <= 64 && !there && status == RIN_OK; earlier = 4 * earlier + 1) {
+            if (seconds - earlier < 0 || !jump(r, seconds - earlier)) break;
+            status = decode_next(r, error);
+            there = r->has_next && r->next_at <= seconds;
         }
+        if (!there && status == RIN_OK) status = begin(r, error);
     }
     if (status == RIN_OK && !r->has_shown && !r->has_next) status = decode_next(r, error);
     if (status == RIN_OK && !r->has_shown && r->has_next) status = advance(r, error);
@@ -349,6 +359,9 @@ static rin_status measure(reader *r, rin_video_info *info, rin_error *error) {
     if (s->duration > 0) info->seconds = in_seconds(r, s->duration);
     else if (r->format->duration > 0 && r->format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE)
         info->seconds = (double)r->format->duration / AV_TIME_BASE;
+    /* Matroska counts from 0 whenever the first frame is. */
+    bool from_zero = !(s->duration > 0) && strncmp(r->format->iformat->name, "matroska", 8) == 0;
+    if (from_zero && r->first > 0 && info->seconds > r->first) info->seconds -= r->first;
     rin_status status = info->seconds > 0 ? RIN_OK : count_seconds(r, &info->seconds, error);
     if (status == RIN_OK && !(info->seconds > 0))
         status = rin_error_set(error, RIN_ERR_FORMAT, "%s: there are no frames in it", r->name);

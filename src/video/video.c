@@ -31,7 +31,11 @@ static rin_status pictures_show(void *state, double seconds, const rin_image **f
     if (i != p->shown) {
         rin_image_clear(&p->image);
         p->shown = -1;
-        status = p->read(p->user, i, &p->image, error);
+        /* Instead of a damaged one, that before it. */
+        for (int64_t k = i; k >= 0; k--) {
+            status = p->read(p->user, k, &p->image, error);
+            if (status != RIN_ERR_FORMAT && status != RIN_ERR_UNSUPPORTED) break;
+        }
     }
     if (status != RIN_OK) return status;
     p->shown = i;

@@ -50,6 +50,8 @@ rin_status rin_video_show(rin_video *video, double seconds, const rin_image **fr
 
 /* ---- writing ---- */
 
+enum { RIN_MOVIE_MOST_SIDE = 16383 /* of WebP; H.264 ends there too */ };
+
 /* A finished video; borrows its pixels. */
 typedef struct rin_movie {
     const uint8_t *pixels; /* (n, height, width, channels), channels 1 or 3 */

@@ -12,8 +12,6 @@
 #define WRITABLE ".webp"
 #endif
 
-enum { MOST_SIDE = 16383 /* of WebP; H.264 ends there too */ };
-
 typedef struct written_format {
     const char *suffix;
     rin_encode_fn encode; /* NULL: not in this build */
@@ -54,9 +52,9 @@ void rin_movie_copy_frame(const rin_movie *movie, int64_t i, uint8_t *to, size_t
 
 static rin_status check(const rin_movie *m, rin_error *error) {
     if (m->n < 1) return rin_error_set(error, RIN_ERR_ARG, "a video of %lld frames; it needs one", (long long)m->n);
-    if (m->width < 1 || m->height < 1 || m->width > MOST_SIDE || m->height > MOST_SIDE)
+    if (m->width < 1 || m->height < 1 || m->width > RIN_MOVIE_MOST_SIDE || m->height > RIN_MOVIE_MOST_SIDE)
         return rin_error_set(error, RIN_ERR_ARG, "frames of %d x %d pixels; allowed are sides of 1 to %d", m->width,
-                             m->height, MOST_SIDE);
+                             m->height, RIN_MOVIE_MOST_SIDE);
     if (m->channels != 1 && m->channels != 3)
         return rin_error_set(error, RIN_ERR_ARG, "frames of %d channels; allowed are 1 and 3", m->channels);
     if (!(m->rate >= 0.1 && m->rate <= 1000))

@@ -33,6 +33,7 @@ static int open_all(void **state) {
     if (status == RIN_OK)
         status = rin_generator_create(a->model, a->config, EMBED_PICTURES, NULL, 0, &a->generator, &error);
     if (status == RIN_OK) status = rin_generator_run(a->generator, (rin_listener){0}, &error);
+    if (status == RIN_OK) status = arguments_open_video(a, &error);
     if (status != RIN_OK) print_error("%s\n", error.text);
     return status == RIN_OK ? 0 : -1;
 }
@@ -42,6 +43,8 @@ static int close_all(void **state) {
     rin_model_free(shared.model);
     rin_trainer_free(shared.trainer);
     rin_config_free(shared.config);
+    rin_model_free(shared.video_model);
+    rin_config_free(shared.video_config);
     return embed_end(state);
 }
 
@@ -64,6 +67,11 @@ static void of_model(void **state) {
 static void of_run(void **state) {
     (void)state;
     check_rows(arguments_of_run, n_arguments_of_run);
+}
+
+static void of_video(void **state) {
+    (void)state;
+    check_rows(arguments_of_video, n_arguments_of_video);
 }
 
 static bool is_listed(const char *function, const arguments_row *rows, size_t n) {
@@ -92,16 +100,18 @@ static void every_function_is_checked(void **state) {
         declared++;
         if (!is_listed(name, arguments_of_config, n_arguments_of_config) &&
             !is_listed(name, arguments_of_model, n_arguments_of_model) &&
-            !is_listed(name, arguments_of_run, n_arguments_of_run)) {
+            !is_listed(name, arguments_of_run, n_arguments_of_run) &&
+            !is_listed(name, arguments_of_video, n_arguments_of_video)) {
             fail_msg("%s is public, but nothing checks its arguments", name);
         }
     }
     fclose(header);
-    assert_int_equal(declared, n_arguments_of_config + n_arguments_of_model + n_arguments_of_run);
+    assert_int_equal(declared,
+                     n_arguments_of_config + n_arguments_of_model + n_arguments_of_run + n_arguments_of_video);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {EMBED_TEST(of_config), EMBED_TEST(of_model), EMBED_TEST(of_run),
-                                       EMBED_TEST(every_function_is_checked)};
+                                       EMBED_TEST(of_video), EMBED_TEST(every_function_is_checked)};
     return cmocka_run_group_tests_name("embed/arguments", tests, open_all, close_all);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The scenarios that read, and those that make pictures. */
 #include "fault/scenarios.h"
+#include "support/options.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +10,13 @@
 
 static const char run_options[] = "model.tape_dim=8 model.latent_slots=3 model.rw_num_heads=1 model.latent_num_heads=1 "
                                   "train.steps=4 train.batch=2 train.sample_every=3 sample.steps=1";
+
+#ifdef RIN_HAVE_FFMPEG
+static const char video_name[] = "plain.mp4";
+#else
+static const char video_name[] = "plain.webp";
+#endif
+static const char video_options[] = "train.sample_every=0 model.num_classes=0 model.seq_len=4 model.seq_cond=2";
 
 /* Runs from beginning to end, to compare with. */
 static void train_undisturbed(fault_lab *l) {
@@ -20,6 +28,15 @@ static void train_undisturbed(fault_lab *l) {
         assert_ok(rin_trainer_run(trainer, &error), &error);
         rin_trainer_free(trainer);
     }
+}
+
+static void train_videos(fault_lab *l) {
+    rin_error error = {0};
+    rin_trainer *trainer;
+    assert_ok(rin_trainer_create(l->of_videos, l->videos, l->whole_videos, run_lab_listener(&l->lab), &trainer, &error),
+              &error);
+    assert_ok(rin_trainer_run(trainer, &error), &error);
+    rin_trainer_free(trainer);
 }
 
 static void stop_half_way(fault_lab *l) {
@@ -40,15 +57,33 @@ static void write_options(const fault_lab *l) {
     rin_string_free(ini);
 }
 
+static void add_video(const fault_lab *l, const char *name) {
+    char from[64], to[64];
+    size_t n;
+    snprintf(from, sizeof from, "tests/fixtures/video/%s", name);
+    snprintf(to, sizeof to, "videos/%s", name);
+    char *bytes = run_read(from, &n);
+    corpus_add(&l->files, to, bytes, n);
+    test_free(bytes);
+}
+
 void fault_lab_create(fault_lab *l) {
     static const char names[] = "one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\nten\n";
     run_lab_create(&l->lab);
     l->files = corpus_make();
     l->config = run_config(run_options);
+    l->of_videos = run_config(run_options);
+    options_set(l->of_videos, video_options);
     snprintf(l->whole, sizeof l->whole, "%s/whole", l->lab.folder);
     snprintf(l->whole_pictures, sizeof l->whole_pictures, "%s/whole-pictures", l->lab.folder);
     snprintf(l->half, sizeof l->half, "%s/half", l->lab.folder);
     snprintf(l->pictures, sizeof l->pictures, "%s/pictures", l->files.root);
+    snprintf(l->videos, sizeof l->videos, "%s/videos", l->files.root);
+    snprintf(l->whole_videos, sizeof l->whole_videos, "%s/whole-videos", l->lab.folder);
+    snprintf(l->movie, sizeof l->movie, "%s/movie.webp", l->lab.folder);
+    snprintf(l->pack, sizeof l->pack, "%s/pack.safetensors", l->lab.folder);
+    add_video(l, video_name);
+    add_video(l, "partial.webp");
     corpus_add_png(&l->files, "pictures/a/1.png", 5, 40);
     corpus_add_png(&l->files, "pictures/b/2.png", 7, 200);
     corpus_add(&l->files, "pictures/notes.txt", "none", 4);
@@ -64,11 +99,13 @@ void fault_lab_create(fault_lab *l) {
     packer_close(&archive);
     write_options(l);
     train_undisturbed(l);
+    train_videos(l);
     stop_half_way(l);
 }
 
 void fault_lab_free(fault_lab *l) {
     rin_config_free(l->config);
+    rin_config_free(l->of_videos);
     corpus_remove(&l->files);
     run_lab_free(&l->lab);
 }
@@ -210,6 +247,92 @@ static void verify_sample(fault_lab *l, rin_status status) {
     test_free(bytes);
 }
 
+/* ---- videos ---- */
+
+static void prepare_movie(fault_lab *l) {
+    (void)remove(l->movie);
+}
+
+/* From given frames to a file of two videos. */
+static rin_status run_sample_video(fault_lab *l, rin_error *error) {
+    rin_model *model = (rin_model *)l;
+    rin_generator *generator = NULL;
+    rin_video_frames frames = {0};
+    char path[96];
+    snprintf(path, sizeof path, "%s/%s", l->videos, video_name);
+    rin_status status = rin_model_open(l->whole_videos, "cpu", 1, &model, error);
+    if (status != RIN_OK) {
+        assert_null(model);
+        return status;
+    }
+    status = rin_video_frames_read(l->of_videos, path, 0.5, 4, run_lab_listener(&l->lab), &frames, error);
+    if (status != RIN_OK) assert_null(frames.pixels);
+    if (status == RIN_OK) status = rin_generator_create(model, l->of_videos, 2, NULL, 7, &generator, error);
+    if (status == RIN_OK) status = rin_generator_give(generator, -1, frames.pixels, frames.n, error);
+    if (status == RIN_OK) status = rin_generator_run(generator, run_lab_listener(&l->lab), error);
+    if (status == RIN_OK) status = rin_generator_write_grid(generator, 2, l->movie, error);
+    rin_video_frames_clear(&frames);
+    rin_generator_free(generator);
+    rin_model_free(model);
+    return status;
+}
+
+/* The file is there as a whole or not at all: its header says how long it is. */
+static void verify_movie(fault_lab *l, rin_status status) {
+    size_t n;
+    fault_assert_no_temporaries(l->lab.folder);
+    if (status != RIN_OK && !rin_path_exists(l->movie)) return;
+    char *bytes = run_read(l->movie, &n);
+    const uint8_t *size = (const uint8_t *)bytes + 4;
+    assert_true(n > 60 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0);
+    assert_int_equal(size[0] + (size[1] << 8) + (size[2] << 16), n - 8);
+    test_free(bytes);
+}
+
+static void prepare_pack(fault_lab *l) {
+    (void)remove(l->pack);
+}
+
+static rin_status run_pack(fault_lab *l, rin_error *error) {
+    int64_t videos = -1, frames = -1;
+    rin_status status = rin_data_pack(l->videos, l->of_videos, l->pack, run_lab_listener(&l->lab), &videos, &frames,
+                                      error);
+    snprintf(l->text, sizeof l->text, "%lld videos, %lld frames", (long long)videos, (long long)frames);
+    return status;
+}
+
+/* Nothing is left out because of a failure, nor is there a part of a pack. */
+static void verify_pack(fault_lab *l, rin_status status) {
+    const rin_dataset_options options = {.clip = {1, 1, 0}};
+    rin_dataset *dataset;
+    rin_error error = {0};
+    fault_assert_no_temporaries(l->lab.folder);
+    if (status == RIN_OK) assert_string_equal(l->text, "2 videos, 28 frames");
+    else assert_string_equal(l->text, "0 videos, 0 frames");
+    if (status != RIN_OK && !rin_path_exists(l->pack)) return;
+    assert_ok(rin_dataset_open(l->pack, &options, (rin_log){0}, &dataset, &error), &error);
+    assert_int_equal(rin_dataset_count(dataset), 2);
+    rin_dataset_close(dataset);
+}
+
+static rin_status run_predict(fault_lab *l, rin_error *error) {
+    rin_model *model = (rin_model *)l;
+    rin_prediction_error errors[2];
+    int64_t n = -1;
+    rin_status status = rin_model_open(l->whole_videos, NULL, 2, &model, error);
+    if (status != RIN_OK) {
+        assert_null(model);
+        return status;
+    }
+    status = rin_eval_predict(model, l->of_videos, l->videos, 2, 3, 1, run_lab_listener(&l->lab), errors, &n, error);
+    if (status == RIN_OK)
+        snprintf(l->text, sizeof l->text, "%.9g %.9g of %lld", errors[0].sample, errors[1].mean, (long long)n);
+    rin_model_free(model);
+    return status;
+}
+
+/* ---- golden cases ---- */
+
 typedef struct tally {
     fault_lab *l;
     rin_error *error;
@@ -251,6 +374,19 @@ const scenario scenarios[N_SCENARIOS] = {
      .verify = verify_sample,
      .writes = true,
      .runs_a_second = 50},
+    {.name = "sample video",
+     .prepare = prepare_movie,
+     .run = run_sample_video,
+     .verify = verify_movie,
+     .writes = true,
+     .runs_a_second = 150},
+    {.name = "data pack",
+     .prepare = prepare_pack,
+     .run = run_pack,
+     .verify = verify_pack,
+     .writes = true,
+     .runs_a_second = 150},
+    {.name = "eval predict", .run = run_predict, .runs_a_second = 150},
     {.name = "check", .run = run_check, .runs_a_second = 6},
     {.name = "train",
      .prepare = fault_prepare_train,

@@ -12,13 +12,18 @@ enum { FAULT_TEXT = 32768 };
 /* What the scenarios work on, made once without failures. */
 typedef struct fault_lab {
     run_lab lab;             /* lab.run is what train and resume make; its log is that of the scenario */
-    corpus files;            /* pictures/: a folder of two PNG files; pictures.tar; options.ini */
+    corpus files;            /* pictures/: a folder of two PNG files; pictures.tar; options.ini; videos/ */
     rin_config *config;      /* of a run */
+    rin_config *of_videos;   /* of a run on videos */
     const char *data;        /* what train and resume train on: lab.data or pictures */
     char pictures[64];       /* pictures/ */
+    char videos[64];         /* videos/: a folder of two videos */
     char whole[96];          /* a run that was left alone */
     char whole_pictures[96]; /* the same, on pictures */
-    char half[96];           /* the same, stopped half way */
+    char whole_videos[96];   /* on videos */
+    char movie[96];          /* a WebP file, not made */
+    char pack[96];           /* of videos/, not made */
+    char half[96];           /* as whole, stopped half way */
     char text[FAULT_TEXT];   /* what the scenario made, where that is text */
     char expected[FAULT_TEXT];
 } fault_lab;
@@ -37,7 +42,7 @@ typedef struct scenario {
     int runs_a_second; /* about, with sanitizers: the slow ones are swept in larger strides */
 } scenario;
 
-enum { N_SCENARIOS = 15 };
+enum { N_SCENARIOS = 18 };
 extern const scenario scenarios[N_SCENARIOS];
 
 /* ---- runs.c ---- */

@@ -17,7 +17,7 @@ longest() {
     case $1 in
     set) echo 256 ;;
     config) echo 4096 ;;
-    safetensors) echo 8192 ;;
+    safetensors | pack) echo 8192 ;;
     cifar) echo 8192 ;;
     model) echo 32768 ;;
     *) echo 16384 ;;
@@ -27,7 +27,7 @@ longest() {
 # Pictures may claim up to 256 Mi pixels, which is what the limits of memory leave room for.
 megabytes() {
     case $1 in
-    image | archive) echo "-rss_limit_mb=6144 -malloc_limit_mb=2048" ;;
+    image | archive | video) echo "-rss_limit_mb=6144 -malloc_limit_mb=2048" ;;
     *) echo "-rss_limit_mb=2048 -malloc_limit_mb=1024" ;;
     esac
 }

@@ -15,6 +15,9 @@ typedef struct arguments {
     const char *run;               /* its folder */
     rin_model *model;              /* of that run */
     rin_generator *generator;      /* done */
+    rin_config *video_config;      /* of 4 frames, 2 of them given */
+    rin_model *video_model;        /* trained with that */
+    const char *videos, *video;    /* a folder with one video, and that file */
     char text[ARGUMENTS_LONG + 1]; /* a long text without sense */
     /* No files to read: no name, a long one, a folder that holds something else, a named pipe, an endless device. */
     const char *paths[ARGUMENTS_PATHS];
@@ -26,8 +29,11 @@ typedef struct arguments_row {
     void (*check)(const arguments *a);
 } arguments_row;
 
-extern const arguments_row arguments_of_config[], arguments_of_model[], arguments_of_run[];
-extern const size_t n_arguments_of_config, n_arguments_of_model, n_arguments_of_run;
+extern const arguments_row arguments_of_config[], arguments_of_model[], arguments_of_run[], arguments_of_video[];
+extern const size_t n_arguments_of_config, n_arguments_of_model, n_arguments_of_run, n_arguments_of_video;
+
+/* Gives a its video and what is made of it; to be freed by whoever owns a. */
+rin_status arguments_open_video(arguments *a, rin_error *error);
 
 /* What an out parameter holds before a call that must set it to NULL. */
 #define ARGUMENTS_UNSET ((void *)(uintptr_t)1)

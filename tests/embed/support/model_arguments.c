@@ -164,8 +164,8 @@ static void generator_write(const arguments *a) {
 }
 
 static void has_grid(const arguments *a) {
-    assert_false(rin_generator_has_grid(NULL));
-    assert_true(rin_generator_has_grid(a->generator));
+    assert_false(rin_generator_has_grid(NULL, "a.png"));
+    assert_true(rin_generator_has_grid(a->generator, "a.png") && rin_generator_has_grid(a->generator, NULL));
 }
 
 static void write_grid(const arguments *a) {
