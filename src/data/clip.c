@@ -127,9 +127,11 @@ rin_status rin_track_cut(rin_track *t, const rin_clip *clip, const rin_cut *cut,
             if (status != RIN_OK) return status;
         }
         if (there) return RIN_OK;
-        if (!cut->drawn) break; /* it would overlap those before it */
         first = t->known - span;
         if (first < 0) break;
+        if (!cut->drawn) /* the last ones would overlap those before them */
+            return rin_error_set(error, RIN_ERR_FORMAT, "it ends after %lld frames, within or before this clip",
+                                 (long long)t->known);
     }
     return too_short(t, t->known, clip, error);
 }

@@ -23,7 +23,7 @@ expect 2 "did you mean --batch" "$rin" train --bath 3
 expect 2 "belongs to rin train" "$rin" sample --batch 3
 expect 2 "no option --nonsense" "$rin" data --nonsense
 expect 2 "two dashes" "$rin" data -json
-expect 2 "needs PATH" "$rin" data
+expect 2 "PATH" "$rin" data
 expect 2 "one too many" "$rin" data here there
 expect 2 "needs a value" "$rin" train --out
 expect 2 "needs a value" "$rin" train --out --resume

@@ -270,7 +270,7 @@ static const struct {
 };
 
 /* x265 loses some memory of its own, of which a leak sanitizer would tell. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 
 const char *__lsan_default_suppressions(void) {
     return "leak:libx265";
