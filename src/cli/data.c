@@ -75,7 +75,8 @@ static int pack(const rin_cli_args *args) {
 
 static int run(const rin_cli_args *args) {
     if (strcmp(args->operands[0], "pack") == 0) return pack(args);
-    if (args->n_operands > 1) return rin_cli_refuse("rin data takes one PATH, or pack and a PATH");
+    if (args->n_operands > 1)
+        return rin_cli_refuse("'%s' is one too many; rin data takes one PATH, or pack and a PATH", args->operands[1]);
     return describe(args);
 }
 
