@@ -31,8 +31,8 @@ rin_status rin_track_first(const rin_dataset *dataset, size_t index, rin_image *
 rin_status rin_track_read(rin_track *track, int64_t g, uint8_t *out, bool *there, rin_error *error) RIN_CHECKED;
 
 /* The next clip.frames frames from one on: given, or drawn from random bits, all that are possible by what the file
- * claims being as likely. Where the file ends too early for that, the last ones. Shapes: out (frames, height, width,
- * channels). Errors: FORMAT for a video that is too short. */
+ * claims being as likely; where the file ends too early for one that is drawn, the last ones. Shapes: out (frames,
+ * height, width, channels). Errors: FORMAT for a video that is too short, or ends before a given clip does. */
 typedef struct rin_cut {
     bool drawn;
     int64_t first;    /* frame, unless drawn */

@@ -79,6 +79,8 @@ const char *rin_dataset_item_name(const rin_dataset *dataset, size_t index);
 int32_t rin_dataset_item_label(const rin_dataset *dataset, size_t index); /* -1: unconditional */
 
 bool rin_dataset_is_video(const rin_dataset *dataset);
+/* Whether a failure to decode is the item's own and stays; what cannot be read (IO) may be readable later. */
+bool rin_dataset_is_broken(rin_status status);
 
 /*
  * Decodes one item as stored, of a video the first frame. Ownership: the caller clears out. Threads: safe.

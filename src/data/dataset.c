@@ -184,6 +184,10 @@ bool rin_dataset_is_video(const rin_dataset *dataset) {
     return dataset->items.videos;
 }
 
+bool rin_dataset_is_broken(rin_status status) {
+    return status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED;
+}
+
 rin_status rin_dataset_decode_file(const rin_dataset *dataset, const rin_item *item, rin_image *out, rin_error *error) {
     rin_input file;
     void *bytes = NULL;

@@ -160,7 +160,7 @@ static rin_status count_channels(const rin_dataset *dataset, int *channels, rin_
     for (size_t i = 0; i < n; i += step) {
         rin_image image;
         rin_status status = rin_dataset_decode(dataset, i, &image, error);
-        if (status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED) continue; /* packing says so */
+        if (rin_dataset_is_broken(status)) continue; /* packing says so */
         if (status != RIN_OK) return status;
         bool colour = image.channels != 1;
         rin_image_clear(&image);

@@ -29,7 +29,7 @@ static rin_status open_track(const packing *p, size_t item, rin_track *track, ri
 }
 
 static bool leave_out(const packing *p, size_t item, const rin_error *reason) {
-    if (reason->code != RIN_ERR_FORMAT && reason->code != RIN_ERR_UNSUPPORTED) return false;
+    if (!rin_dataset_is_broken(reason->code)) return false;
     rin_log_write(p->options->log, RIN_LOG_WARNING, "left out '%.300s': %s", rin_dataset_item_name(p->dataset, item),
                   reason->text);
     return true;

@@ -34,19 +34,14 @@ typedef struct request {
     float *out;
 } request;
 
-/* Failures that are the item's own and stay. What cannot be read (IO) may be readable later. */
-static bool means_broken(rin_status status) {
-    return status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED;
-}
-
 static bool is_replaced(const rin_store *store, rin_status status) {
-    return !store->options.strict && (means_broken(status) || status == RIN_ERR_IO);
+    return !store->options.strict && (rin_dataset_is_broken(status) || status == RIN_ERR_IO);
 }
 
 static void report_replaced(rin_store *store, size_t index, rin_status status, const char *reason) {
     enum { MOST_NAMED = 200 };
     entry *e = &store->entries[index];
-    bool broken = means_broken(status);
+    bool broken = rin_dataset_is_broken(status);
     if (broken && !atomic_exchange(&e->broken, true)) atomic_fetch_add(&store->n_broken, 1);
     if (atomic_exchange(&e->named, true)) return;
     size_t n = atomic_fetch_add(&store->n_named, 1);

@@ -14,10 +14,6 @@ static rin_status go_on(rin_examples *e, int64_t done, int64_t total, rin_error 
                                            : RIN_OK;
 }
 
-static bool is_broken(rin_status status) {
-    return status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED;
-}
-
 /* ---- images ---- */
 
 /* The most items that a class gives, so that all give as many as wanted together, or the most they can. */
@@ -80,9 +76,9 @@ static rin_status choose_clips(rin_examples *e, int64_t limit, rin_error *error)
         rin_error reason = {0};
         rin_status status = rin_dataset_count_clips(e->dataset, item, &n, &reason);
         if (status == RIN_OK) status = add_clips(e, item, n, &capacity, &reason);
-        else if (is_broken(status))
+        else if (rin_dataset_is_broken(status))
             rin_log_write(log_of(e), RIN_LOG_WARNING, "broken video, left out: %s", reason.text);
-        if (status != RIN_OK && !is_broken(status)) {
+        if (status != RIN_OK && !rin_dataset_is_broken(status)) {
             if (error) *error = reason;
             return status;
         }
@@ -142,7 +138,7 @@ rin_status rin_examples_load(rin_examples *e, int64_t i, float *given, float *ma
         rin_status status = load(e, x, given, made, &reason);
         *there = status == RIN_OK;
         if (*there) return RIN_OK;
-        if (!is_broken(status)) {
+        if (!rin_dataset_is_broken(status)) {
             if (error) *error = reason;
             return status;
         }

@@ -119,24 +119,6 @@ static bool lay_out(const rin_generator *g, int columns, int64_t *across, int64_
            side_of(*down, height) <= MOST_SIDE;
 }
 
-static void sheet_size(const rin_generator *g, int64_t first, int64_t end, int64_t *width, int64_t *height);
-
-bool rin_generator_has_grid(const rin_generator *g, const char *path) {
-    int64_t across, down, width, height;
-    int channels;
-    if (!g || !lay_out(g, 0, &across, &down)) return false;
-    if (g->frames == 1 || !path) return true;
-    bool sheet = rin_has_suffix(path, ".png");
-    int64_t most = sheet ? MOST_SIDE : RIN_MOVIE_MOST_SIDE;
-    zoomed_size(g, &width, &height, &channels);
-    if (sheet) sheet_size(g, 0, g->count, &width, &height);
-    else if (g->count > 1) {
-        width = side_of(across, width);
-        height = side_of(down, height);
-    }
-    return width <= most && height <= most;
-}
-
 /* Frame k of all pictures. */
 static void draw_grid(const canvas *c, const rin_generator *g, int64_t across, int64_t k) {
     int64_t width, height;
@@ -171,32 +153,45 @@ static rin_status write_movies(const rin_generator *g, const char *path, int64_t
 
 /* ---- contact sheets ---- */
 
-enum { EDGE = 2, MOST_ACROSS = 24 }; /* of a frame; frames in a line */
+enum { EDGE = 2, MOST_ACROSS = 24, APART = 3 * GAP }; /* of a frame; frames in a line; between videos */
 
 static const colour given_edge = {40, 110, 230}, made_edge = {240, 140, 0}, truth_edge = {150, 150, 150};
 
-/* Lines that the frames of a video take, and those of videos from `first` on, with what really followed above each. */
+/* Pixels of a frame with its border, and of the gap behind it. */
+static int64_t cell_of(int64_t size) {
+    return size + 2 * EDGE + GAP;
+}
+
+static int64_t across_of(const rin_generator *g) {
+    return RIN_MIN(g->frames, MOST_ACROSS);
+}
+
+/* Whether it is known what really followed the given frames. */
+static bool has_truth(const rin_generator *g, int64_t i) {
+    return g->n_truth[i] > g->sampling->config.model.seq_cond;
+}
+
+/* Lines that the frames of a video take, with what really followed above each. */
 static int64_t lines_of(const rin_generator *g, int64_t i) {
-    int64_t across = RIN_MIN(g->frames, MOST_ACROSS), lines = (g->frames + across - 1) / across;
-    int64_t given = g->sampling->config.model.seq_cond;
-    return g->n_truth[i] > given ? 2 * lines : lines;
+    int64_t across = across_of(g), lines = (g->frames + across - 1) / across;
+    return has_truth(g, i) ? 2 * lines : lines;
 }
 
 static void draw_line(const canvas *c, const rin_generator *g, const uint8_t *frames, int64_t from, int64_t n,
                       int64_t y, bool truth) {
-    int64_t width, height, across = RIN_MIN(g->frames, MOST_ACROSS);
+    int64_t width, height, across = across_of(g);
     int channels;
     zoomed_size(g, &width, &height, &channels);
     for (int64_t k = from; k < RIN_MIN(from + across, n); k++) {
         bool given = k < g->sampling->config.model.seq_cond;
-        int64_t x = (k - from) * (width + 2 * EDGE + GAP) + GAP;
+        int64_t x = (k - from) * cell_of(width) + GAP;
         fill(c, x, y, width + 2 * EDGE, height + 2 * EDGE, given ? given_edge : truth ? truth_edge : made_edge);
         draw(c, g, frames + k * g->per_frame, x + EDGE, y + EDGE);
     }
 }
 
 static void draw_video(const canvas *c, const rin_generator *g, int64_t i, int64_t y, int64_t line) {
-    bool truth = g->n_truth[i] > g->sampling->config.model.seq_cond;
+    bool truth = has_truth(g, i);
     for (int64_t from = 0; from < g->frames; from += MOST_ACROSS) {
         if (truth) draw_line(c, g, g->truth + i * g->per_picture, from, g->n_truth[i], y, true);
         if (truth) y += line;
@@ -205,19 +200,12 @@ static void draw_video(const canvas *c, const rin_generator *g, int64_t i, int64
     }
 }
 
-enum { APART = 3 * GAP };
-
-/* Pixels of a frame with its border, and of the gap behind it. */
-static int64_t cell_of(int64_t size) {
-    return size + 2 * EDGE + GAP;
-}
-
 static void sheet_size(const rin_generator *g, int64_t first, int64_t end, int64_t *w, int64_t *h) {
     int64_t width, height, lines = 0;
     int channels;
     zoomed_size(g, &width, &height, &channels);
     for (int64_t i = first; i < end; i++) lines += lines_of(g, i);
-    *w = RIN_MIN(g->frames, MOST_ACROSS) * cell_of(width) + GAP;
+    *w = across_of(g) * cell_of(width) + GAP;
     *h = lines * cell_of(height) + GAP + (end - first - 1) * APART;
 }
 
@@ -245,6 +233,22 @@ static rin_status write_sheet(const rin_generator *g, int64_t first, int64_t end
 }
 
 /* ---- the public functions ---- */
+
+bool rin_generator_has_grid(const rin_generator *g, const char *path) {
+    int64_t across, down, width, height;
+    int channels;
+    if (!g || !lay_out(g, 0, &across, &down)) return false;
+    if (g->frames == 1 || !path) return true;
+    bool sheet = rin_has_suffix(path, ".png");
+    int64_t most = sheet ? MOST_SIDE : RIN_MOVIE_MOST_SIDE;
+    zoomed_size(g, &width, &height, &channels);
+    if (sheet) sheet_size(g, 0, g->count, &width, &height);
+    else if (g->count > 1) {
+        width = side_of(across, width);
+        height = side_of(down, height);
+    }
+    return width <= most && height <= most;
+}
 
 static rin_status refuse_name(const char *path, rin_error *error) {
     return rin_error_set(error, RIN_ERR_ARG,

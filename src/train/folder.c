@@ -230,7 +230,7 @@ static rin_status give_frames(rin_trainer *trainer, rin_generator *generator, in
                                          (int)m->image_width, (int)m->image_channels, frames, &there, &rate, error);
         if (status == RIN_OK && there < m->seq_len)
             status = rin_error_set(error, RIN_ERR_FORMAT, "no video is long enough");
-        broken = status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED;
+        broken = rin_dataset_is_broken(status);
     }
     if (status == RIN_OK) status = rin_generator_give(generator, i, frames, there, error);
     rin_free(frames);
