@@ -47,6 +47,7 @@ struct rin_trainer {
     double loss_sum;                       /* since the last line of metrics */
     int64_t loss_count;
     int64_t bad_steps, bad_in_row; /* steps that were not applied: in all, and up to now without a good one */
+    bool starved;                  /* it was said that data come too slowly */
     float norms[RIN_NORMS];        /* [n_norms] of the last good steps, the oldest first */
     int64_t n_norms;
     rin_text metrics;     /* lines that are not in the file yet */
