@@ -3,6 +3,8 @@
 #include "backend/kernel.h"
 #include "backend/cpu/vec.h"
 
+#include <float.h>
+
 /*
  * Tensors are cut into chunks of fixed size. Sums over a tensor are sums over its chunks in order, so the number of
  * threads does not change them.
@@ -59,7 +61,7 @@ void RIN_KERNEL(grad_norm)(const rin_task *task, const rin_team *team) {
 /* The constants of one update. */
 typedef struct rates {
     double lr;
-    float clip; /* multiplies the gradient */
+    float clip[2]; /* multiply the gradient; their product may be less than the least normal number */
     float beta1, rest1, beta2, rest2;
     float m_scale, v_scale;    /* bias corrections; the step counts from 1 */
     float eps, decay, average; /* weight decay; share of the new weight in the average */
@@ -69,9 +71,10 @@ static rates rates_of(const rin_task *task, double norm) {
     const rin_update_attr *attr = RIN_ATTR(task->node, rin_update_attr);
     double t = (double)task->step->step + 1;
     double clip = attr->grad_clip > 0 ? attr->grad_clip / fmax(norm, attr->grad_clip) : 1;
+    double part = clip < (double)FLT_MIN ? 0x1p-64 : 1;
     return (rates){
         .lr = task->step->learning_rate,
-        .clip = (float)clip,
+        .clip = {(float)(clip / part), (float)part},
         .beta1 = (float)attr->beta1,
         .rest1 = (float)(1 - attr->beta1),
         .beta2 = (float)attr->beta2,
@@ -96,7 +99,7 @@ static place place_of(const rin_arenas *a, int64_t i, int64_t end) {
 }
 
 RIN_INLINE void update_moments(const rates *r, const place *p, vf *m, vf *v) {
-    vf g = vf_load_most(p->g, p->n) * r->clip;
+    vf g = vf_load_most(p->g, p->n) * r->clip[0] * r->clip[1];
     *m = r->beta1 * vf_load_most(p->m, p->n) + r->rest1 * g;
     *v = r->beta2 * vf_load_most(p->v, p->n) + r->rest2 * g * g;
     vf_store_most(p->m, *m, p->n);

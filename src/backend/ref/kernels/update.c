@@ -21,7 +21,7 @@ static rates rates_of(const rin_task *task, const rin_update_attr *attr, double 
 }
 
 static void update_moments(const rin_arenas *a, const rin_update_attr *attr, double clip, int64_t i) {
-    real *m = (real *)a->m + i, *v = (real *)a->v + i, g = ((const real *)a->gradients)[i] * (real)clip;
+    real *m = (real *)a->m + i, *v = (real *)a->v + i, g = (real)(((const real *)a->gradients)[i] * clip);
     *m = (real)attr->beta1 * *m + (real)(1 - attr->beta1) * g;
     *v = (real)attr->beta2 * *v + (real)(1 - attr->beta2) * g * g;
 }
