@@ -30,7 +30,7 @@ demo-video: all
 	build/rin train --data assets/clips/train/middle --preset small-video --out demo-video/run
 	build/rin sample --model demo-video/run --cond assets/clips/train/middle/cyclist.mp4 --start 0.5 --out demo-video/cyclist.mp4 --zoom 6 --seed 1
 	build/rin sample --model demo-video/run --cond assets/clips/train/middle/cyclist.mp4 --start 0.5 --out demo-video/cyclist.png --zoom 2 --seed 1
-	@echo "The clip that is continued from its first frames is in demo-video/cyclist.mp4, frame by frame in demo-video/cyclist.png."
+	@echo "A clip, continued from half a second on, is in demo-video/cyclist.mp4, frame by frame in demo-video/cyclist.png."
 
 # The tests; the same under sanitizers, with faults injected; those with threads under a thread sanitizer; and whether
 # clang has something to say.
