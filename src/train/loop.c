@@ -215,8 +215,9 @@ static void fill_progress(const rin_trainer *trainer, rin_progress *progress) {
 /* Once, when a fifth of the time since the start, of half a minute at least, went by without data. */
 static void warn_if_starved(rin_trainer *trainer) {
     const double least_seconds = 30, most_share = 0.2;
+    if (trainer->starved) return;
     double seconds = rin_clock_seconds() - trainer->started, waited = rin_loader_wait_seconds(trainer->loader);
-    if (trainer->starved || seconds < least_seconds || waited < most_share * seconds) return;
+    if (seconds < least_seconds || waited < most_share * seconds) return;
     trainer->starved = true;
     rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
                   "training waits for data %.0f%% of the time: let more of it stay in memory (data.cache_mb), %s",
@@ -238,7 +239,7 @@ rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress, rin_er
     if (status == RIN_OK) status = count_step(trainer, error);
     if (status == RIN_OK && rin_is_due(trainer->step, t->log_every, t->steps))
         status = rin_run_add_metrics(trainer, error);
-    warn_if_starved(trainer);
+    if (status == RIN_OK) warn_if_starved(trainer);
     if (status == RIN_OK) status = save_if_due(trainer, &saved, error);
     if (status == RIN_OK) status = draw_if_due(trainer, &drawn, error);
     if (progress) {
