@@ -18,12 +18,15 @@ exec        config graph op compile backend
 model       config graph op
 checkpoint  config graph op exec
 image
+npz
+metric      npz
 video       image
 data        config image video checkpoint/safetensors.h
+feature     config image graph op compile backend exec checkpoint
 sample      config graph op compile backend exec model diffusion checkpoint image video data
 train       config graph op compile backend exec model diffusion checkpoint image video data sample
-eval        config graph op compile backend exec model diffusion checkpoint image data sample train/step.h train/needs.h
-check       config graph op compile backend exec model diffusion checkpoint sample train
+eval        config graph op compile backend exec model diffusion checkpoint image video data sample feature metric npz train/step.h train/needs.h
+check       config graph op compile backend exec model diffusion checkpoint sample train feature metric npz
 cli
 "
 
