@@ -26,6 +26,13 @@ static rin_status move_to_front(rin_graph *graph, int n, rin_error *error) {
     return RIN_OK;
 }
 
+/* Weights of convolutions are folded before they are read, so they can be packed on the way. */
+static void pack_convolutions(rin_graph *graph) {
+    for (int i = 0; i < graph->n_nodes; i++) {
+        if (graph->nodes[i].op == RIN_OP_fold) graph->values[graph->nodes[i].outputs[0]].type = RIN_TYPE_PANELS;
+    }
+}
+
 rin_status rin_pack(rin_graph *graph, rin_error *error) {
     if (is_trained(graph)) return RIN_OK;
     int n_nodes = graph->n_nodes, n_values = graph->n_values;
@@ -38,6 +45,7 @@ rin_status rin_pack(rin_graph *graph, rin_error *error) {
         graph->nodes[i].inputs[1] = packed[weight];
     }
     rin_free(packed);
+    pack_convolutions(graph);
     rin_status status = rin_graph_status(graph, error);
     if (status == RIN_OK && graph->n_nodes > n_nodes) status = move_to_front(graph, graph->n_nodes - n_nodes, error);
     return status;

@@ -33,7 +33,7 @@ rin_value rin_op_add(rin_graph *graph, int op, const rin_value *inputs, int n_in
     rin_shape shapes[RIN_MAX_OUTPUTS] = {{0}};
     info->infer(graph, &node, shapes);
     if (graph->error.code != RIN_OK) return 0;
-    bool once = op == RIN_OP_zeros || op == RIN_OP_sin_cos || op == RIN_OP_pack;
+    bool once = op == RIN_OP_zeros || op == RIN_OP_sin_cos || op == RIN_OP_pack || op == RIN_OP_fold;
     for (int i = 0; i < info->n_outputs; i++) {
         if (shapes[i].rank)
             node.outputs[i] = rin_graph_value(graph, once ? RIN_VALUE_CONST : RIN_VALUE_LOCAL, shapes[i]);

@@ -78,6 +78,35 @@ typedef struct rin_loss_attr {
     double b_scale;
 } rin_loss_attr;
 
+/* Windows over (time, row, column) of a video (T, H, W); pictures are videos of one frame. */
+typedef struct rin_window {
+    int32_t size[3], stride[3];
+    int32_t front[3], back[3]; /* cells of padding before the first and after the last, less than the size */
+} rin_window;
+
+/* Where an op's channels stand in an output that several ops fill, each adding its own to `into`. */
+typedef struct rin_join {
+    int64_t channels, first; /* of the whole output, 0: this op's alone; the first that is this op's */
+} rin_join;
+
+typedef struct rin_fold_attr {
+    double eps;
+} rin_fold_attr;
+
+typedef struct rin_conv_attr {
+    rin_window window;
+    rin_join join;
+    bool relu;
+} rin_conv_attr;
+
+typedef enum rin_pool_kind { RIN_POOL_MAX, RIN_POOL_MEAN } rin_pool_kind;
+
+typedef struct rin_pool_attr {
+    rin_window window;
+    rin_join join;
+    rin_pool_kind kind;
+} rin_pool_attr;
+
 typedef struct rin_update_attr {
     int optimizer; /* RIN_OPTIMIZER_... */
     double beta1, beta2, eps, weight_decay, grad_clip;
@@ -200,6 +229,27 @@ rin_value rin_op_mask_hidden(rin_graph *graph, rin_value hidden, rin_value u, ri
  */
 rin_value rin_op_denoise(rin_graph *graph, rin_value x, rin_value output, rin_value numbers, rin_value unlabelled,
                          rin_value noise, rin_denoise_attr attr);
+
+/*
+ * Batch norm in the weights of the convolution before it: with f = scale / sqrt(variance + eps), weight' = f weight and
+ * bias' = bias - f mean. weight (out, in, ...), the others (out); absent ones are 0, 1, 0, and f = scale. Returns (out,
+ * ... in): the channel innermost, as rin_op_conv reads it; a constant, as is *folded_bias (out).
+ */
+rin_value rin_op_fold(rin_graph *graph, rin_value weight, rin_value bias, rin_value scale, rin_value mean,
+                      rin_value variance, double eps, rin_value *folded_bias);
+
+/* Cells without padding; as TensorFlow's SAME pads n (T, H, W), which makes ceil(n / stride) of them. */
+rin_window rin_window_of(const int32_t size[3], const int32_t stride[3]);
+rin_window rin_window_same(const int32_t size[3], const int32_t stride[3], const int64_t n[3]);
+/* Windows along an axis of n. */
+int64_t rin_window_count(const rin_window *window, int axis, int64_t n);
+
+/* y = relu(sum over the window of weight x + bias), zeros around. x (B, T, H, W, C), weight (out, t h w C), bias (out)
+ * -> (B, T', H', W', out), or the channels of attr.join in a copy of `into`; where that is 0 the others are not set. */
+rin_value rin_op_conv(rin_graph *graph, rin_value x, rin_value weight, rin_value bias, rin_value into,
+                      rin_conv_attr attr);
+/* The largest, or the mean, of the cells of each window that lie inside of x: padding does not count. Otherwise alike. */
+rin_value rin_op_pool(rin_graph *graph, rin_value x, rin_value into, rin_pool_attr attr);
 
 /* Mean squared error of section 4. output, x_t, target (B, ...): target is the noise for loss eps, x0 for loss x;
  * gamma (B). Returns (1). */

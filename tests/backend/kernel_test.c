@@ -23,6 +23,11 @@ static const double tolerance = 1e-5, narrow_tolerance = 2e-2;
 #define PATCH(f, h, w, ch, s, p, first) \
     .patch = {.frames = f, .height = h, .width = w, .channels = ch, .stride = s, .size = p, .front = first}
 
+/* Sizes, strides, padding in front and behind, of time, row and column. */
+#define WINDOW(t, r, c, st, sr, sc, ft, fr, fc, bt, br, bc) \
+    .window = {{t, r, c}, {st, sr, sc}, {ft, fr, fc}, {bt, br, bc}}
+#define CELL WINDOW(1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0)
+
 static const op_case cases[] = {
     LINEAR(1, 1, 1, .act = RIN_ACT_NONE),
     LINEAR(1, 7, 8, .act = RIN_ACT_GELU),
@@ -105,6 +110,37 @@ static const op_case cases[] = {
     {"denoise", RIN_OP_denoise, .n = {2, 5, 9, 0}, .attr.denoise = {RIN_PRED_EPS, 1}},
     {"denoise", RIN_OP_denoise, .n = {3, 7, 17, 1}, .attr.denoise = {RIN_PRED_X, 0.6}},
     {"denoise", RIN_OP_denoise, .n = {1, 33, 8, 1}, .attr.denoise = {RIN_PRED_V, 0.7}},
+    {"fold", RIN_OP_fold, .n = {1, 1, 0, 1, 1}, .attr.fold = {1e-3}},
+    {"fold", RIN_OP_fold, .n = {33, 7, 0, 3, 2}, .attr.fold = {1e-3}},
+    {"fold", RIN_OP_fold, .n = {17, 5, 2, 3, 4}, .attr.fold = {1e-3}},
+    {"fold, nothing to fold", RIN_OP_fold, .n = {5, 16, 2, 1, 3}, .no_bias = true},
+    {"conv", RIN_OP_conv, .n = {1, 1, 1, 1, 1, 1}, .attr.conv = {CELL}},
+    {"conv", RIN_OP_conv, .n = {2, 1, 5, 7, 9, 33}, .attr.conv = {CELL, .relu = true}},
+    {"conv", RIN_OP_conv, .n = {2, 3, 5, 8, 16, 40}, .attr.conv = {CELL, .relu = true, .join = {77, 30}}},
+    {"conv", RIN_OP_conv, .n = {2, 1, 9, 13, 3, 5}, .attr.conv = {WINDOW(1, 3, 3, 1, 2, 2, 0, 0, 0, 0, 0, 0)}},
+    {"conv", RIN_OP_conv, .n = {3, 1, 8, 8, 17, 31}, .attr.conv = {WINDOW(1, 3, 3, 1, 1, 1, 0, 1, 1, 0, 1, 1)}},
+    {"conv", RIN_OP_conv, .n = {2, 1, 6, 26, 8, 70},
+     .attr.conv = {WINDOW(1, 1, 7, 1, 1, 1, 0, 0, 3, 0, 0, 3), .relu = true}},
+    {"conv", RIN_OP_conv, .n = {2, 1, 6, 25, 8, 16},
+     .attr.conv = {WINDOW(1, 7, 1, 1, 1, 1, 0, 3, 0, 0, 3, 0), .relu = true, .join = {48, 16}}},
+    {"conv", RIN_OP_conv, .n = {2, 5, 7, 10, 3, 12},
+     .attr.conv = {WINDOW(7, 7, 7, 2, 2, 2, 2, 3, 2, 3, 2, 3), .relu = true}},
+    {"conv", RIN_OP_conv, .n = {1, 4, 6, 5, 20, 37},
+     .attr.conv = {WINDOW(3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1), .relu = true, .join = {40, 3}}},
+    {"conv, strided cells", RIN_OP_conv, .n = {2, 3, 5, 7, 6, 8}, .attr.conv = {WINDOW(1, 1, 1, 2, 2, 3, 0, 0, 0, 0, 0, 0)}},
+    {"conv, blocks of weights", RIN_OP_conv, .n = {2, 1, 4, 5, 520, 70},
+     .attr.conv = {WINDOW(1, 3, 3, 1, 1, 1, 0, 1, 1, 0, 1, 1), .relu = true}},
+    {"conv, groups of rows", RIN_OP_conv, .n = {1, 1, 40, 60, 70, 5},
+     .attr.conv = {WINDOW(1, 3, 3, 1, 1, 1, 0, 1, 1, 0, 1, 1)}},
+    {"pool", RIN_OP_pool, .n = {1, 1, 1, 1, 1}, .attr.pool = {CELL, .kind = RIN_POOL_MAX}},
+    {"pool", RIN_OP_pool, .n = {2, 1, 9, 7, 17},
+     .attr.pool = {WINDOW(1, 3, 3, 1, 2, 2, 0, 0, 0, 0, 0, 0), .kind = RIN_POOL_MAX, .join = {40, 20}}},
+    {"pool", RIN_OP_pool, .n = {2, 1, 5, 7, 33},
+     .attr.pool = {WINDOW(1, 3, 3, 1, 1, 1, 0, 1, 1, 0, 1, 1), .kind = RIN_POOL_MEAN}},
+    {"pool", RIN_OP_pool, .n = {1, 5, 6, 5, 16},
+     .attr.pool = {WINDOW(3, 3, 3, 2, 2, 2, 1, 0, 1, 1, 1, 1), .kind = RIN_POOL_MAX}},
+    {"pool", RIN_OP_pool, .n = {2, 4, 7, 7, 9},
+     .attr.pool = {WINDOW(2, 7, 7, 1, 1, 1, 0, 0, 0, 0, 0, 0), .kind = RIN_POOL_MEAN}},
     {"zeros", RIN_OP_zeros, .n = {3, 5, 7}},
     {"sin cos", RIN_OP_sin_cos, .n = {12}, .attr.sin_cos = {.rows = 3, .cols = 5, .repeat = 2, .scale = 100}},
     {"sin cos", RIN_OP_sin_cos, .n = {6}, .attr.sin_cos = {.rows = 9, .cols = 1, .repeat = 1, .scale = 1000}},

@@ -52,6 +52,32 @@ static rin_shape tokens(const op_case *c) {
                      p->stride * p->size * p->size * p->channels);
 }
 
+/* What a fold reads: weight, and of a case with a bias everything else. */
+static void make_fold_inputs(bench *b, rin_value in[5]) {
+    static const char *const names[] = {"bias", "scale", "mean", "u"};
+    const int64_t *n = b->c->n;
+    in[0] = fixed(b, "weight", n[2] ? RIN_SHAPE(n[0], n[1], n[2], n[3], n[4]) : RIN_SHAPE(n[0], n[1], n[3], n[4]));
+    for (int i = 0; i < 4 && !b->c->no_bias; i++) in[1 + i] = fixed(b, names[i], RIN_SHAPE(n[0]));
+}
+
+/* Those of an op with a window: x, the weights of a convolution, what it joins. */
+static void make_window_inputs(bench *b, rin_value in[5]) {
+    const int64_t *n = b->c->n;
+    bool conv = b->c->op == RIN_OP_conv;
+    const rin_window *w = conv ? &b->c->attr.conv.window : &b->c->attr.pool.window;
+    int64_t channels = conv ? b->c->attr.conv.join.channels : b->c->attr.pool.join.channels;
+    in[0] = fixed(b, "x", RIN_SHAPE(n[0], n[1], n[2], n[3], n[4]));
+    if (conv) {
+        in[1] = fixed(b, "weight", RIN_SHAPE(n[5], (int64_t)w->size[0] * w->size[1] * w->size[2] * n[4]));
+        in[2] = fixed(b, "bias", RIN_SHAPE(n[5]));
+    }
+    if (channels) {
+        in[conv ? 3 : 1] = fixed(b, "into",
+                                 RIN_SHAPE(n[0], rin_window_count(w, 0, n[1]), rin_window_count(w, 1, n[2]),
+                                           rin_window_count(w, 2, n[3]), channels));
+    }
+}
+
 /* What the op of the case reads. */
 static void make_inputs(bench *b, rin_value in[5]) {
     const op_case *c = b->c;
@@ -114,6 +140,9 @@ static void make_inputs(bench *b, rin_value in[5]) {
         in[2] = fixed(b, "target", stream(c));
         in[3] = fixed(b, "gamma", RIN_SHAPE(n[0]));
         break;
+    case RIN_OP_fold: make_fold_inputs(b, in); break;
+    case RIN_OP_conv:
+    case RIN_OP_pool: make_window_inputs(b, in); break;
     default: break;
     }
 }
@@ -145,6 +174,9 @@ static rin_value apply(const bench *b, const rin_value in[5]) {
     case RIN_OP_mask_hidden: return rin_op_mask_hidden(g, in[0], in[1], c->attr.mask);
     case RIN_OP_denoise: return rin_op_denoise(g, in[0], in[1], in[2], in[3], in[4], c->attr.denoise);
     case RIN_OP_loss: return rin_op_loss(g, in[0], in[1], in[2], in[3], c->attr.loss);
+    case RIN_OP_fold: return rin_op_fold(g, in[0], in[1], in[2], in[3], in[4], c->attr.fold.eps, &(rin_value){0});
+    case RIN_OP_conv: return rin_op_conv(g, in[0], in[1], in[2], in[3], c->attr.conv);
+    case RIN_OP_pool: return rin_op_pool(g, in[0], in[1], c->attr.pool);
     default: fail_msg("no case builds %s", rin_op(c->op)->name);
     }
     return 0;

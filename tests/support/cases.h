@@ -26,6 +26,9 @@ typedef struct op_case {
         rin_drop_attr drop;
         rin_denoise_attr denoise;
         rin_loss_attr loss;
+        rin_fold_attr fold;
+        rin_conv_attr conv;
+        rin_pool_attr pool;
     } attr;
     bool no_bias, residual; /* linear */
     bool twice;             /* the op is used twice on the same inputs, so that their gradients are sums */
@@ -36,6 +39,8 @@ typedef struct op_case {
  * n3 n4; slice B N D; patch B; unpatch B extra (time steps); loss B N D; zeros, random B N D; sin_cos D; time_encode B
  * D; drop_labels B classes; gamma B; rescale, add_noise, standardise B N D; mask_hidden B N D and 1 for u given;
  * denoise B N D and 1 for guidance and noise.
+ * fold out in t r c, 0 for those that are absent but the first; conv B T H W C out; pool B T H W C; the last two into
+ * others' channels where their join has any.
  * add_table with R < 0: without x, |R| rows.
  */
 

@@ -9,7 +9,7 @@
     SIZED(attention) SIZED(attention_grad) FAST(layer_norm) SIZED(layer_norm_grad)                \
     FAST(add) FAST(add_table) FAST(add_table_grad) FAST(concat) FAST(slice) FAST(slice_grad)      \
     FAST(patch) FAST(unpatch) FAST(random) FAST(add_noise) SIZED(loss) FAST(loss_grad)            \
-    SIZED(grad_norm) SIZED(update)                                                                \
+    SIZED(grad_norm) SIZED(update) FAST(fold) SIZED(conv) FAST(pool)                              \
     SAME(zeros) SAME(sin_cos) SAME(time_encode) SAME(drop_labels) SAME(gamma) SAME(rescale)       \
     SAME(standardise) SAME(mask_hidden) SAME(denoise)
 
