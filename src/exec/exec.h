@@ -98,6 +98,9 @@ rin_status rin_program_write(rin_program *program, const char *name, const float
                              rin_error *error) RIN_CHECKED;
 rin_status rin_program_read(const rin_program *program, const char *name, float *values, int64_t n,
                             rin_error *error) RIN_CHECKED;
+/* The same in the precision that the backend computes in. */
+rin_status rin_program_read_double(const rin_program *program, const char *name, double *values, int64_t n,
+                                   rin_error *error) RIN_CHECKED;
 /* Input `to` becomes keep times itself plus 1 - keep times output `from`, where they are: as many elements each. */
 rin_status rin_program_carry(rin_program *program, const char *from, const char *to, float keep,
                              rin_error *error) RIN_CHECKED;

@@ -333,6 +333,24 @@ rin_status rin_program_read(const rin_program *program, const char *name, float 
     return rin_backend_failure(backend, error);
 }
 
+rin_status rin_program_read_double(const rin_program *program, const char *name, double *values, int64_t n,
+                                   rin_error *error) {
+    const rin_backend_table *table = program->weights->backend->table;
+    rin_value value;
+    rin_status status = find(program, name, n, &value, error);
+    if (status != RIN_OK) return status;
+    if (table->kernels && table->element_size == sizeof(double)) { /* a host's memory is ours */
+        memcpy(values, address(program, value), (size_t)n * sizeof *values);
+        return RIN_OK;
+    }
+    float *narrow = rin_calloc((size_t)n, sizeof *narrow, error);
+    if (!narrow) return RIN_ERR_MEMORY;
+    status = rin_program_read(program, name, narrow, n, error);
+    for (int64_t i = 0; i < n && status == RIN_OK; i++) values[i] = (double)narrow[i];
+    rin_free(narrow);
+    return status;
+}
+
 rin_status rin_program_carry(rin_program *program, const char *from, const char *to, float keep, rin_error *error) {
     const rin_value_info *values = program->graph->values;
     rin_value input = rin_graph_find(program->graph, to), output;

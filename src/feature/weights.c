@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Weights from the public files, converted to safetensors; which tensors must be there is what the network says. */
+#include <math.h>
 #include <string.h>
 
 #include "checkpoint/safetensors.h"
@@ -11,18 +12,17 @@ const char *rin_feature_network_name(rin_feature_network network) {
 
 /* What a user without the file has to do. */
 static const char *advice(rin_feature_network network) {
+#define CONVERT(file, to)                                                                             \
+    ", once, and convert it by: python -c \"import torch,safetensors.torch as s; d=torch.load('" file \
+    "',map_location='cpu',weights_only=True); s.save_file({k:v.float().contiguous() for k,v in "      \
+    "d.items() if not k.endswith('num_batches_tracked')},'" to "')\""
     if (network == RIN_NETWORK_INCEPTION) {
-        return "get pt_inception-2015-12-05-6726825d.pth from the release fid_weights of mseitzer/pytorch-fid, once, and "
-               "convert it by: python -c \"import torch,safetensors.torch as s; "
-               "d=torch.load('pt_inception-2015-12-05-6726825d.pth',map_location='cpu',weights_only=True); "
-               "s.save_file({k:v.float().contiguous() for k,v in d.items() if not "
-               "k.endswith('num_batches_tracked')},'inception_fid.safetensors')\"";
+        return "get pt_inception-2015-12-05-6726825d.pth from the release fid_weights of mseitzer/pytorch-fid" CONVERT(
+            "pt_inception-2015-12-05-6726825d.pth", "inception_fid.safetensors");
     }
-    return "get i3d_pretrained_400.pt from the repository songweige/TATS, tats/fvd, once, and convert it by: python -c "
-           "\"import torch,safetensors.torch as s; "
-           "d=torch.load('i3d_pretrained_400.pt',map_location='cpu',weights_only=True); "
-           "s.save_file({k:v.float().contiguous() for k,v in d.items() if not "
-           "k.endswith('num_batches_tracked')},'i3d.safetensors')\"";
+    return "get i3d_pretrained_400.pt from the repository songweige/TATS, tats/fvd" CONVERT("i3d_pretrained_400.pt",
+                                                                                            "i3d.safetensors");
+#undef CONVERT
 }
 
 /* ---- other names of I3D's tensors ---- */
@@ -95,7 +95,13 @@ static rin_status fill(void *user, const rin_tensor *wanted, float *values, rin_
         return rin_error_set(error, RIN_ERR_SHAPE, "'%s': tensor '%s' is not %s as it should be", r->path, tensor->name,
                              rin_shape_text(&wanted->shape, text));
     }
-    return rin_safetensors_read(r->file, tensor, values, (size_t)wanted->count, error);
+    rin_status status = rin_safetensors_read(r->file, tensor, values, (size_t)wanted->count, error);
+    for (int64_t i = 0; i < wanted->count && status == RIN_OK; i++) {
+        if (!isfinite(values[i]))
+            status = rin_error_set(error, RIN_ERR_NUMERIC, "'%s': number %lld of tensor '%s' is not finite", r->path,
+                                   (long long)i, tensor->name);
+    }
+    return status;
 }
 
 /* Tensors that the network has no use for mean another network. */

@@ -248,7 +248,8 @@ int64_t rin_window_count(const rin_window *window, int axis, int64_t n);
  * -> (B, T', H', W', out), or the channels of attr.join in a copy of `into`; where that is 0 the others are not set. */
 rin_value rin_op_conv(rin_graph *graph, rin_value x, rin_value weight, rin_value bias, rin_value into,
                       rin_conv_attr attr);
-/* The largest, or the mean, of the cells of each window that lie inside of x: padding does not count. Otherwise alike. */
+/* The largest, or the mean, of the cells of each window that lie inside of x: padding does not count. Otherwise alike.
+ */
 rin_value rin_op_pool(rin_graph *graph, rin_value x, rin_value into, rin_pool_attr attr);
 
 /* Mean squared error of section 4. output, x_t, target (B, ...): target is the noise for loss eps, x0 for loss x;
