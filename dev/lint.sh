@@ -19,13 +19,14 @@ model       config graph op
 checkpoint  config graph op exec
 image
 npz
-metric      npz
+metric      config npz
 video       image
 data        config image video checkpoint/safetensors.h
 feature     config image graph op compile backend exec checkpoint
 sample      config graph op compile backend exec model diffusion checkpoint image video data
-train       config graph op compile backend exec model diffusion checkpoint image video data sample
-eval        config graph op compile backend exec model diffusion checkpoint image video data sample feature metric npz train/step.h train/needs.h
+train       config graph op compile backend exec model diffusion checkpoint image video data sample score
+score       config graph op compile backend exec model diffusion checkpoint image video data sample feature metric npz
+eval        config graph op compile backend exec model diffusion checkpoint image video data sample train/step.h train/needs.h
 check       config graph op compile backend exec model diffusion checkpoint sample train feature metric npz
 cli
 "

@@ -301,6 +301,57 @@ RIN_API rin_status rin_eval_predict(rin_model *model, const rin_config *config, 
                                     int64_t limit, uint64_t seed, rin_listener listener, rin_prediction_error *errors,
                                     int64_t *n_clips, rin_error *error);
 
+/* ---- scores of samples: docs/evaluation.md says what they mean ---- */
+
+enum {
+    RIN_SCORE_FID = 1, /* Frechet distance of Inception's features */
+    RIN_SCORE_IS = 2,  /* Inception Score; needs no reference */
+    RIN_SCORE_KID = 4, /* kernel Inception distance */
+    RIN_SCORE_PR = 8,  /* improved precision and recall */
+    RIN_SCORE_FVD = 16 /* Frechet distance of I3D's logits, of videos; by itself */
+};
+
+/* What is scored, and against what. Texts and model are borrowed. */
+typedef struct rin_score_request {
+    unsigned scores;       /* sum of RIN_SCORE_... */
+    rin_model *model;      /* eval.count samples of a model, ... */
+    const char *data;      /* ... or a data set, a .npz of pictures or statistics, or a .npy of features */
+    const char *reference; /* the same kinds; NULL: eval.reference */
+    const char *folder;    /* where features of a model's samples are kept, and gone on from by a later call; may be NULL */
+    const char *device;    /* of the networks, NULL: cpu; always in float32 */
+    int threads;           /* 0: one a core */
+    bool mix;              /* also compare sets that were made by different protocols */
+} rin_score_request;
+
+typedef struct rin_score_spread {
+    double mean, deviation; /* over parts: population deviation */
+} rin_score_spread;
+
+typedef struct rin_scores {
+    unsigned scores;     /* those that were asked for; the others are 0 */
+    double frechet;      /* fid or fvd, at least 0 */
+    double frechet_raw;  /* before rounding below 0 was cut */
+    rin_score_spread inception, kid;
+    double precision, recall;
+    int64_t kid_size;         /* samples of a subset that was used */
+    int64_t n, n_reference;   /* samples; 0 where a file of statistics does not tell */
+    char *protocol;           /* everything that the scores depend on, as one JSON object */
+} rin_scores;
+
+/*
+ * Scores by the options eval.* of config, and of a model those of sample.*. Pictures that cannot be decoded are reported
+ * and left out. *out is cleared by rin_scores_clear. Errors: ARG for what does not go together, such as protocols that
+ * differ, and for missing weights, with the line that makes them; IO; FORMAT; NUMERIC; MEMORY; CANCELLED.
+ */
+RIN_API rin_status rin_eval_score(const rin_score_request *request, const rin_config *config, rin_listener listener,
+                                  rin_scores *out, rin_error *error);
+RIN_API void rin_scores_clear(rin_scores *scores);
+/* Statistics of a data set, *n pictures or clips, as a .npz that this and other programs take for a reference. Errors: as
+ * above; ARG for a name that does not end in .npz. */
+RIN_API rin_status rin_eval_statistics(const char *data, bool video, const rin_config *config, const char *device,
+                                       int threads, const char *out, rin_listener listener, int64_t *n,
+                                       rin_error *error);
+
 typedef struct rin_bench_options {
     int64_t batch;
     int steps;          /* measured runs of each; two more come first */

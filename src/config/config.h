@@ -6,7 +6,8 @@
 #include "base/base.h"
 
 enum {
-    RIN_CONFIG_TEXT = 64, /* bytes of a text option, its NUL included */
+    /* Bytes of a text option, its NUL included; with its key it must fit one line of an INI file. */
+    RIN_CONFIG_TEXT = 176,
     /* Most blocks. The list must fit one line of an INI file, and inih's lines have 198 characters. */
     RIN_MAX_BLOCKS = 32
 };
@@ -52,6 +53,7 @@ typedef struct rin_config_diffusion rin_config_diffusion;
 typedef struct rin_config_train rin_config_train;
 typedef struct rin_config_data rin_config_data;
 typedef struct rin_config_sample rin_config_sample;
+typedef struct rin_config_eval rin_config_eval;
 
 /*
  * One section as a JSON object, or from one: {"patch_size": 4, "num_layers": [2, 2], ...}. format writes every option
@@ -83,6 +85,10 @@ enum { RIN_DEVICE_NAME = RIN_CONFIG_TEXT + 8 };
 
 /* What the backend of train.device is called: "cuda" is made more precise by train.precision, other names are full. */
 void rin_config_device(const rin_config_train *train, char name[RIN_DEVICE_NAME]);
+
+/* ---- paths ---- */
+
+#define RIN_PATH_ALLOWED "empty, or a path of up to 175 bytes"
 
 /* ---- schedules: grammar only, evaluation is elsewhere ---- */
 

@@ -22,7 +22,8 @@ typedef enum rin_grammar {
     RIN_GRAMMAR_SCHEDULE,
     RIN_GRAMMAR_OPTIONAL_SCHEDULE,
     RIN_GRAMMAR_LR_SCHEDULE,
-    RIN_GRAMMAR_DEVICE
+    RIN_GRAMMAR_DEVICE,
+    RIN_GRAMMAR_PATH
 } rin_grammar;
 
 typedef struct rin_option_row {

@@ -158,11 +158,24 @@ static bool is_device(const char *value) {
     return *value && !value[strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-:")];
 }
 
+/* A line of an INI file gives it back: no blanks at its ends, no control characters, nothing like a comment. */
+static bool is_path(const char *value) {
+    size_t n = strlen(value);
+    if (n && (strchr(" \t", value[0]) || strchr(" \t", value[n - 1]) || strchr(";#\"", value[0]))) return false;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)value[i];
+        if (c < ' ' || c == 0x7f || (c == ';' && i && value[i - 1] == ' ')) return false;
+    }
+    return rin_text_is_utf8(value);
+}
+
 static rin_status parse_text(const rin_option_row *row, const char *value, char *field, rin_error *error) {
     if (strlen(value) >= RIN_CONFIG_TEXT) return refuse(row, value, error);
     rin_status status = RIN_OK;
     if (row->grammar == RIN_GRAMMAR_DEVICE) {
         if (!is_device(value)) return refuse(row, value, error);
+    } else if (row->grammar == RIN_GRAMMAR_PATH) {
+        if (!is_path(value)) return refuse(row, value, error);
     } else if (row->grammar == RIN_GRAMMAR_LR_SCHEDULE) {
         rin_lr_schedule unused;
         status = rin_lr_schedule_parse(value, &unused, error);

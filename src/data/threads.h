@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* threads: a parallel loop over items and timed waiting. Inside the data room only. */
+/* threads: a parallel loop over items and timed waiting. Inside the data and score rooms only. */
 #ifndef RIN_DATA_THREADS_H
 #define RIN_DATA_THREADS_H
 

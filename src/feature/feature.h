@@ -3,6 +3,7 @@
 #ifndef RIN_FEATURE_H
 #define RIN_FEATURE_H
 
+#include "config/config.h"
 #include "exec/exec.h"
 
 enum {
@@ -13,6 +14,10 @@ enum {
     RIN_I3D_FEATURES = 400,
     RIN_I3D_LEAST_FRAMES = 9
 };
+
+typedef enum rin_feature_network { RIN_NETWORK_INCEPTION, RIN_NETWORK_I3D } rin_feature_network;
+
+const char *rin_feature_network_name(rin_feature_network network); /* inception, i3d */
 
 /* ---- graphs: input "input", and as outputs those stages of the network that are named ---- */
 
@@ -28,31 +33,22 @@ void rin_i3d_build(rin_graph *graph, int64_t batch, int64_t frames, const char *
 
 /* ---- what the networks are fed ---- */
 
-typedef enum rin_preprocess {
-    RIN_PREPROCESS_TF,         /* TensorFlow 1's bilinear: Inception and I3D */
-    RIN_PREPROCESS_HALF_PIXEL, /* bilinear at half-pixel centres: Inception */
-    RIN_PREPROCESS_CLEAN,      /* Pillow's bicubic: Inception */
-    RIN_PREPROCESS_CROP,       /* half-pixel bilinear, short side to 224, centre crop: I3D */
-    RIN_N_PREPROCESS
-} rin_preprocess;
-
-const char *rin_preprocess_name(rin_preprocess kind); /* tf, half_pixel, clean, crop */
+/* tf: TensorFlow 1's bilinear, Inception and I3D; half_pixel: bilinear at half-pixel centres, clean: Pillow's bicubic,
+ * Inception; crop: half-pixel bilinear, short side to 224, centre crop, I3D. */
+bool rin_preprocess_is_for(rin_preprocess kind, rin_feature_network network);
+const char *rin_preprocess_name(rin_preprocess kind);
 
 /*
- * A picture (height, width, 3) as Inception takes it: out (299, 299, 3), about -1 .. 1. kind is one of the first three.
+ * A picture (height, width, 3) of 0 .. 255 as Inception takes it: out (299, 299, 3), about -1 .. 1.
  * Errors: ARG; MEMORY. Source: the evaluation document, section 1.
  */
-rin_status rin_inception_input(rin_preprocess kind, const uint8_t *pixels, int height, int width, float *out,
+rin_status rin_inception_input(rin_preprocess kind, const float *pixels, int height, int width, float *out,
                                rin_error *error) RIN_CHECKED;
-/* A frame (height, width, 3) as I3D takes it: out (224, 224, 3). kind is TF or CROP. Source: section 8. */
-rin_status rin_i3d_input(rin_preprocess kind, const uint8_t *pixels, int height, int width, float *out,
+/* A frame (height, width, 3) of 0 .. 255 as I3D takes it: out (224, 224, 3). Source: section 8. */
+rin_status rin_i3d_input(rin_preprocess kind, const float *pixels, int height, int width, float *out,
                          rin_error *error) RIN_CHECKED;
 
 /* ---- weights ---- */
-
-typedef enum rin_feature_network { RIN_NETWORK_INCEPTION, RIN_NETWORK_I3D } rin_feature_network;
-
-const char *rin_feature_network_name(rin_feature_network network); /* inception, i3d */
 
 /* Where weights come from: fills values, tensor->count of them. */
 typedef struct rin_weights_source {

@@ -8,13 +8,20 @@
 enum { CHANNELS = 3 };
 
 const char *rin_preprocess_name(rin_preprocess kind) {
-    static const char *const names[RIN_N_PREPROCESS] = {"tf", "half_pixel", "clean", "crop"};
-    return (unsigned)kind < RIN_N_PREPROCESS ? names[kind] : "";
+    static const char *const names[] = {[RIN_PREPROCESS_TF] = "tf",
+                                        [RIN_PREPROCESS_HALF_PIXEL] = "half_pixel",
+                                        [RIN_PREPROCESS_CLEAN] = "clean",
+                                        [RIN_PREPROCESS_CROP] = "crop"};
+    return (unsigned)kind < RIN_COUNT(names) ? names[kind] : "";
+}
+
+bool rin_preprocess_is_for(rin_preprocess kind, rin_feature_network network) {
+    return kind == RIN_PREPROCESS_TF || (kind == RIN_PREPROCESS_CROP) == (network == RIN_NETWORK_I3D);
 }
 
 /* What becomes of 0..255: before the resize v / divisor, after it (v - shift) / scale or 2 v - 1. */
 typedef struct resize {
-    const uint8_t *pixels;
+    const float *pixels;
     int height, width;
     int to_height, to_width; /* of the whole result */
     int top, left, side;     /* the square of it that is made */
@@ -39,12 +46,12 @@ static tap tap_at(int i, int from, int to, bool half_pixel) {
 
 /* Row y of the picture, interpolated along x; divided by 255 before that where wanted. */
 static void blend_row(const resize *r, const tap *taps, int y, bool unit, float *out) {
-    const uint8_t *row = r->pixels + (size_t)y * (size_t)r->width * CHANNELS;
+    const float *row = r->pixels + (size_t)y * (size_t)r->width * CHANNELS;
     float divisor = unit ? 255.0f : 1.0f;
     for (int i = 0; i < r->side; i++) {
-        const uint8_t *low = row + (size_t)taps[i].low * CHANNELS, *high = row + (size_t)taps[i].high * CHANNELS;
+        const float *low = row + (size_t)taps[i].low * CHANNELS, *high = row + (size_t)taps[i].high * CHANNELS;
         for (int c = 0; c < CHANNELS; c++) {
-            float a = (float)low[c] / divisor, b = (float)high[c] / divisor;
+            float a = low[c] / divisor, b = high[c] / divisor;
             out[i * CHANNELS + c] = a + (b - a) * taps[i].part;
         }
     }
@@ -115,10 +122,10 @@ static void bicubic_rows(const resize *r, double *values, float *out) {
     for (int i = 0; i < r->side; i++) {
         weights w = weights_at(i, r->width, r->side, values);
         for (int y = 0; y < r->height; y++) {
-            const uint8_t *from = r->pixels + ((size_t)y * (size_t)r->width + (size_t)w.from) * CHANNELS;
+            const float *from = r->pixels + ((size_t)y * (size_t)r->width + (size_t)w.from) * CHANNELS;
             for (int c = 0; c < CHANNELS; c++) {
                 double sum = 0;
-                for (int k = 0; k < w.count; k++) sum += w.values[k] * from[k * CHANNELS + c];
+                for (int k = 0; k < w.count; k++) sum += w.values[k] * (double)from[k * CHANNELS + c];
                 out[((size_t)y * (size_t)r->side + (size_t)i) * CHANNELS + (size_t)c] = (float)sum;
             }
         }
@@ -158,7 +165,7 @@ static rin_status bicubic(const resize *r, rin_error *error) {
 
 /* ---- what the networks take ---- */
 
-static rin_status check(const uint8_t *pixels, int height, int width, bool known, rin_error *error) {
+static rin_status check(const float *pixels, int height, int width, bool known, rin_error *error) {
     if (pixels && height >= 1 && width >= 1 && known) return RIN_OK;
     return rin_error_set(error, RIN_ERR_ARG, "a picture of %d x %d pixels, or a resize that this network has not",
                          width, height);
@@ -172,10 +179,10 @@ static void to_signed(float *values, size_t n, float divisor) {
     for (size_t i = 0; i < n; i++) values[i] = 2 * values[i] / divisor - 1;
 }
 
-rin_status rin_inception_input(rin_preprocess kind, const uint8_t *pixels, int height, int width, float *out,
+rin_status rin_inception_input(rin_preprocess kind, const float *pixels, int height, int width, float *out,
                                rin_error *error) {
     enum { SIDE = RIN_INCEPTION_SIDE };
-    rin_status status = check(pixels, height, width, kind <= RIN_PREPROCESS_CLEAN, error);
+    rin_status status = check(pixels, height, width, rin_preprocess_is_for(kind, RIN_NETWORK_INCEPTION), error);
     resize r = {pixels, height, width, SIDE, SIDE, 0, 0, SIDE, out};
     if (status == RIN_OK)
         status = kind == RIN_PREPROCESS_CLEAN ? bicubic(&r, error)
@@ -187,11 +194,11 @@ rin_status rin_inception_input(rin_preprocess kind, const uint8_t *pixels, int h
     return RIN_OK;
 }
 
-rin_status rin_i3d_input(rin_preprocess kind, const uint8_t *pixels, int height, int width, float *out,
+rin_status rin_i3d_input(rin_preprocess kind, const float *pixels, int height, int width, float *out,
                          rin_error *error) {
     enum { SIDE = RIN_I3D_SIDE };
     bool crop = kind == RIN_PREPROCESS_CROP;
-    rin_status status = check(pixels, height, width, crop || kind == RIN_PREPROCESS_TF, error);
+    rin_status status = check(pixels, height, width, rin_preprocess_is_for(kind, RIN_NETWORK_I3D), error);
     if (status != RIN_OK) return status;
     resize r = {pixels, height, width, SIDE, SIDE, 0, 0, SIDE, out};
     if (crop && height > width) r.to_height = (int)(((int64_t)SIDE * height + width - 1) / width);

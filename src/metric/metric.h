@@ -3,7 +3,7 @@
 #ifndef RIN_METRIC_H
 #define RIN_METRIC_H
 
-#include "base/base.h"
+#include "config/config.h"
 
 /* ---- what the scores are made of ---- */
 
@@ -73,12 +73,10 @@ rin_status rin_frechet_distance(const rin_gaussian *a, const rin_gaussian *b, ri
 
 /* ---- Inception Score: section 5 ---- */
 
-typedef enum rin_splits_kind {
-    RIN_SPLITS_EVEN,    /* split s of k: rows s n/k .. (s + 1) n/k, whole divisions */
-    RIN_SPLITS_CHUNKS,  /* of `size` rows, the last one shorter */
-    RIN_SPLITS_PERMUTED /* even ones of the rows in the order of numpy's RandomState(2020).permutation(n) */
-} rin_splits_kind;
-
+/*
+ * even: split s of k has rows s n/k .. (s + 1) n/k, whole divisions; chunks: of `size` rows, the last one shorter;
+ * permuted: even ones of the rows in the order of numpy's RandomState(2020).permutation(n).
+ */
 typedef struct rin_splits {
     rin_splits_kind kind;
     int64_t size; /* EVEN and PERMUTED: splits; CHUNKS: rows of one */

@@ -70,15 +70,20 @@ static rin_status allocate(rin_generator *g, const rin_config_model *m, int64_t 
 
 rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count, const int64_t *classes,
                                 uint64_t seed, rin_generator **out, rin_error *error) {
-    if (!out) return rin_error_null(error, __func__, "out");
+    return rin_generator_create_from(model, config, 0, count, classes, seed, out, error);
+}
+
+rin_status rin_generator_create_from(rin_model *model, const rin_config *config, int64_t number, int64_t count,
+                                     const int64_t *classes, uint64_t seed, rin_generator **out, rin_error *error) {
+    if (!out) return rin_error_null(error, "rin_generator_create", "out");
     *out = NULL;
-    if (!model) return rin_error_null(error, __func__, "model");
-    if (!config) return rin_error_null(error, __func__, "config");
+    if (!model) return rin_error_null(error, "rin_generator_create", "model");
+    if (!config) return rin_error_null(error, "rin_generator_create", "config");
     rin_config own = *rin_model_config(model);
     own.sample = config->sample;
     rin_generator *g = rin_calloc(1, sizeof *g, error);
     if (!g) return RIN_ERR_MEMORY;
-    *g = (rin_generator){.model = model, .sample = own.sample, .count = count, .seed = seed};
+    *g = (rin_generator){.model = model, .sample = own.sample, .count = count, .seed = seed, .number = number};
     g->started = rin_clock_seconds();
     g->per_frame = own.model.image_height * own.model.image_width * own.model.image_channels;
     rin_status status = plan_frames(g, &own.model, error);
@@ -105,9 +110,15 @@ void rin_generator_free(rin_generator *g) {
     rin_free(g->given);
     rin_free(g->labels);
     rin_free(g->pixels);
+    rin_free(g->reals);
     rin_free(g->truth);
     rin_free(g->n_truth);
     rin_free(g);
+}
+
+rin_status rin_generator_keep_reals(rin_generator *g, rin_error *error) {
+    g->reals = rin_calloc((size_t)(g->count * g->per_picture), sizeof *g->reals, error);
+    return g->reals ? RIN_OK : RIN_ERR_MEMORY;
 }
 
 static rin_status check_given(const rin_generator *g, int64_t i, int64_t n, rin_error *error) {
@@ -136,6 +147,7 @@ rin_status rin_generator_give(rin_generator *g, int64_t i, const uint8_t *pixels
     for (int64_t k = i < 0 ? 0 : i; k < (i < 0 ? g->count : i + 1); k++) {
         memcpy(g->truth + k * g->per_picture, pixels, (size_t)(n * g->per_frame));
         memcpy(g->pixels + k * g->per_picture, pixels, given);
+        for (size_t j = 0; g->reals && j < given; j++) g->reals[(size_t)(k * g->per_picture) + j] = (float)pixels[j] / 255.0f;
         g->n_truth[k] = n;
     }
     return RIN_OK;
@@ -153,7 +165,7 @@ static void draw_noise(rin_generator *g, int64_t step) {
     for (int64_t b = 0; b < g->sampling->batch; b++) {
         uint64_t picture = (uint64_t)RIN_MIN(g->first + b, g->count - 1);
         uint64_t at = (uint64_t)(g->pass * (g->options.steps + 1) + step);
-        rin_random_key key = {g->seed + picture * 0x9E3779B97F4A7C15u, at, STREAM_NOISE};
+        rin_random_key key = {g->seed + (picture + (uint64_t)g->number) * 0x9E3779B97F4A7C15u, at, STREAM_NOISE};
         for (int64_t i = 0; i < made; i++) g->noise[b * made + i] = rin_random_normal(key, (uint64_t)i);
     }
 }
@@ -198,6 +210,7 @@ static rin_status finish_pass(rin_generator *g, rin_error *error) {
         for (int64_t i = 0; i < n; i++) {
             float v = fminf(fmaxf(g->noise[b * made + i], 0), 1);
             to[i] = (uint8_t)(v * 255 + 0.5f);
+            if (g->reals) g->reals[(g->first + b) * g->per_picture + at + i] = v;
         }
     }
     g->sampling->step = 0;
@@ -271,4 +284,8 @@ int64_t rin_generator_frame_count(const rin_generator *g) {
 
 const uint8_t *rin_generator_pixels(const rin_generator *g, int64_t i) {
     return g && i >= 0 && i < RIN_MIN(g->first, g->count) ? g->pixels + i * g->per_picture : NULL;
+}
+
+const float *rin_generator_reals(const rin_generator *g, int64_t i) {
+    return g->reals && i >= 0 && i < RIN_MIN(g->first, g->count) ? g->reals + i * g->per_picture : NULL;
 }

@@ -14,8 +14,10 @@ struct rin_generator {
     int64_t pass, passes; /* a video is made in parts, each going on from the one before */
     int64_t *classes;     /* [count] or -1 */
     uint64_t seed;
+    int64_t number;                /* of picture 0 among all that the seed stands for */
     float *noise, *given, *labels; /* of a batch */
     uint8_t *pixels;               /* [count * per_picture] */
+    float *reals;                  /* [count * per_picture] before rounding, 0 .. 1; NULL: not kept */
     uint8_t *truth;                /* alike, what really is there where it was given; NULL: not known */
     int64_t *n_truth;              /* [count] frames of it */
     int64_t frames;                /* of a picture: 1, of a video more */

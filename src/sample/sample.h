@@ -56,4 +56,15 @@ rin_status rin_sampling_step(rin_sampling *sampling, const float *noise, rin_err
 /* The last estimate as pixel values, not clipped to 0..1. Errors: NUMERIC when the network's output was not finite. */
 rin_status rin_sampling_pixels(const rin_sampling *sampling, float *pixels, rin_error *error) RIN_CHECKED;
 
+/* ---- parts of a large number of pictures ---- */
+
+/* rin_generator_create for pictures number .. number + count - 1 of what it would make: the same bytes. */
+rin_status rin_generator_create_from(rin_model *model, const rin_config *config, int64_t number, int64_t count,
+                                     const int64_t *classes, uint64_t seed, rin_generator **out,
+                                     rin_error *error) RIN_CHECKED;
+/* Keeps pictures as they are before they are rounded, too; called before the first step. */
+rin_status rin_generator_keep_reals(rin_generator *generator, rin_error *error) RIN_CHECKED;
+/* Picture i in 0 .. 1, as rin_generator_pixels; NULL where it is not made or not kept. */
+const float *rin_generator_reals(const rin_generator *generator, int64_t i);
+
 #endif
