@@ -112,7 +112,8 @@ static inline void make_zip(made *m, const zip_member *members, int n) {
         make_bytes(directory, "PK\1\2", 4);
         make_number(directory, 20, 2);
         make_common(directory, in, crc, packed->n, huge ? UINT32_MAX : claimed, huge ? 12 : 0);
-        make_number(directory, 0, 2 + 2 + 2 + 4);
+        make_number(directory, 0, 2 + 2 + 2); /* comment, disk, attributes */
+        make_number(directory, 0, 4);
         make_number(directory, start, 4);
         make_bytes(directory, in->name, strlen(in->name));
         if (huge) {
