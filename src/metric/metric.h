@@ -77,7 +77,7 @@ typedef struct rin_frechet {
 } rin_frechet;
 
 /* Errors: SHAPE; those of rin_gaussian_check; NUMERIC for a sigma that is no covariance, for a raw distance below
- * -1e-6 (trace1 + trace2); MEMORY. Cost: 7 matrices of (dim, dim) at most. */
+ * -1e-6 (trace1 + trace2); MEMORY. Cost: memory of 5 matrices (dim, dim). */
 rin_status rin_frechet_distance(const rin_gaussian *a, const rin_gaussian *b, rin_frechet *out,
                                 rin_error *error) RIN_CHECKED;
 

@@ -140,7 +140,40 @@ static void test_embedded(void **state) {
         mirror(&large[k], 8);
         mirror(&large[k], 9);
     }
-    assert_distance(&large[0], &large[1], distance(&small[0], &small[1]).raw);
+    double expected = distance(&small[0], &small[1]).raw;
+    assert_distance(&large[0], &large[1], expected);
+    /* The other numbers vary in one of the two. */
+    gauss_init(&large[0], MOST);
+    for (int64_t i = 0; i < 9; i++) large[0].sigma[i / 3 * MOST + i % 3] = s[0][i];
+    for (int64_t i = 3; i < MOST; i++) large[0].sigma[i * MOST + i] = 0.5;
+    mirror(&large[0], 8);
+    mirror(&large[0], 9);
+    assert_distance(&large[0], &large[1], expected + 37 * 0.5);
+}
+
+/* Deviations of a thousandth count; what is below rounding does not; and neither does which half of sigma is read. */
+static void test_cut(void **state) {
+    (void)state;
+    static gauss a, b, c;
+    gauss_init(&a, 2);
+    gauss_init(&b, 2);
+    a.sigma[0] = b.sigma[0] = 1;
+    a.sigma[3] = 1e-6;
+    b.sigma[3] = 4e-6;
+    assert_distance(&a, &b, 1e-6);
+    a.sigma[3] = 1e-17;
+    b.sigma[0] = 0;
+    b.sigma[3] = 1;
+    double got = distance(&a, &b).raw, expected = 2;
+    assert_close("distance", &got, &expected, 1, 1e-13);
+    gauss_init(&a, 2);
+    gauss_init(&b, 2);
+    gauss_init(&c, 2);
+    const double s[] = {2, 1, 1, 3}, t[] = {5, -2 + 1e-6, -2 - 1e-6, 1}, u[] = {5, -2, -2, 1};
+    memcpy(a.sigma, s, sizeof s);
+    memcpy(b.sigma, t, sizeof t);
+    memcpy(c.sigma, u, sizeof u);
+    assert_distance(&a, &b, distance(&a, &c).raw);
 }
 
 /* Sets of features: identical, fewer rows than numbers, in another order of numbers. */
@@ -212,7 +245,8 @@ static void test_refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_diagonal), cmocka_unit_test(test_small), cmocka_unit_test(test_singular),
-        cmocka_unit_test(test_embedded), cmocka_unit_test(test_sets),  cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_embedded), cmocka_unit_test(test_cut),   cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,7 @@ static void test_known(void **state) {
     (void)state;
     enum { CLASSES = 7, N = 3 * CLASSES };
     float sure[N * CLASSES], alike[N * CLASSES], extreme[N * CLASSES], halves[2 * 3] = {5, 5, -2000, -2000, 5, 5};
+    const float unseen[2 * 3] = {7, -2000, -2000, -2000, -2000, 7};
     for (int64_t i = 0; i < N * CLASSES; i++) {
         bool own = i / CLASSES % CLASSES == i % CLASSES;
         sure[i] = own ? 60 : 0;
@@ -43,16 +44,16 @@ static void test_known(void **state) {
         extreme[i] = own ? 3e38f : i % 2 ? -2000 : -3e38f;
     }
     const double got[] = {score_of(sure, N, CLASSES), score_of(alike, N, CLASSES), score_of(extreme, N, CLASSES),
-                          score_of(halves, 2, 3), score_of(sure, N, 1)};
+                          score_of(halves, 2, 3),     score_of(unseen, 2, 3),      score_of(sure, N, 1)};
     /* Rows half of the classes (0, 1) and (1, 2): log 2 times a half of each. */
-    assert_close("scores", got, (const double[]){CLASSES, 1, CLASSES, sqrt(2), 1}, RIN_COUNT(got), 1e-12);
+    assert_close("scores", got, (const double[]){CLASSES, 1, CLASSES, sqrt(2), 2, 1}, RIN_COUNT(got), 1e-12);
 }
 
 static void test_splits(void **state) {
     (void)state;
-    enum { N = 103, CLASSES = 11, MOST = N };
+    enum { N = 1103, CLASSES = 11, MOST = N };
     const rin_splits kinds[] = {{RIN_SPLITS_EVEN, 1},     {RIN_SPLITS_EVEN, 10},    {RIN_SPLITS_EVEN, N},
-                                {RIN_SPLITS_CHUNKS, 25},  {RIN_SPLITS_CHUNKS, 103}, {RIN_SPLITS_CHUNKS, 1000},
+                                {RIN_SPLITS_CHUNKS, 250}, {RIN_SPLITS_CHUNKS, N},   {RIN_SPLITS_CHUNKS, INT64_MAX},
                                 {RIN_SPLITS_PERMUTED, 1}, {RIN_SPLITS_PERMUTED, 10}};
     const int64_t counts[] = {1, 10, N, 5, 1, 1, 1, 10};
     float *logits = random_rows(1, N, CLASSES, 0, 2);

@@ -119,6 +119,7 @@ static void test_subsets(void **state) {
         assert_ok(rin_kid(&first, &second, &options, ticker_of(&t), values, &used, &out, &error), &error);
         assert_int_equal(used, size);
         assert_true(t.done == SUBSETS && out.n == SUBSETS);
+        if (size == N) assert_int_equal(files[1].most, N); /* neighbours are read together */
         for (int64_t i = 0; i < SUBSETS; i++) {
             rin_kid_draw(5, i, 0, M, size, chosen, xs);
             rin_kid_draw(5, i, 1, N, size, chosen, ys);

@@ -162,10 +162,25 @@ static void test_refusals(void **state) {
     rin_moments_clear(&other);
 }
 
+static void test_rows(void **state) {
+    (void)state;
+    const float values[] = {1, 2, 3, 4, 5, 6};
+    const int64_t wrong[][2] = {{-1, 1}, {0, 4}, {3, 1}, {2, -1}, {INT64_MAX, 1}};
+    const rin_rows rows = rin_rows_of_memory(values, 3, 2);
+    rin_error error = {0};
+    float out[6] = {0};
+    assert_ok(rin_rows_read(&rows, 1, 2, out, &error), &error);
+    assert_memory_equal(out, values + 2, 4 * sizeof *out);
+    assert_ok(rin_rows_read(&rows, 3, 0, out, &error), &error);
+    for (size_t i = 0; i < RIN_COUNT(wrong); i++) {
+        assert_refused(rin_rows_read(&rows, wrong[i][0], wrong[i][1], out, &error), RIN_ERR_ARG, &error, "there are 3");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_hand), cmocka_unit_test(test_batches),  cmocka_unit_test(test_merges),
-        cmocka_unit_test(test_goes_on), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_rows),   cmocka_unit_test(test_by_hand), cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_merges), cmocka_unit_test(test_goes_on), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

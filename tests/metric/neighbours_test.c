@@ -132,7 +132,7 @@ static void test_ties(void **state) {
 static void test_duplicates(void **state) {
     (void)state;
     for (int64_t k = 1; k < 5; k++) {
-        sets s = {.n_real = 120, .n_fake = 90, .dim = 37};
+        sets s = {.n_real = 120, .n_fake = 90, .dim = 523};
         s.real = random_rows(1, s.n_real, s.dim, 3, 1);
         s.fake = random_rows(2, s.n_fake, s.dim, 3, 1);
         for (int64_t i = 0; i < 60; i++)
