@@ -317,7 +317,7 @@ typedef struct rin_score_request {
     rin_model *model;      /* eval.count samples of a model, ... */
     const char *data;      /* ... or a data set, a .npz of pictures or statistics, or a .npy of features */
     const char *reference; /* the same kinds; NULL: eval.reference */
-    const char *folder;    /* where features of a model's samples are kept, and gone on from by a later call; may be NULL */
+    const char *folder;    /* where features of a model's samples are kept, for a later call to go on; may be NULL */
     const char *device;    /* of the networks, NULL: cpu; always in float32 */
     int threads;           /* 0: one a core */
     bool mix;              /* also compare sets that were made by different protocols */
@@ -339,15 +339,15 @@ typedef struct rin_scores {
 } rin_scores;
 
 /*
- * Scores by the options eval.* of config, and of a model those of sample.*. Pictures that cannot be decoded are reported
- * and left out. *out is cleared by rin_scores_clear. Errors: ARG for what does not go together, such as protocols that
+ * Scores by the options eval.* of config, and of a model those of sample.*. Pictures that cannot be decoded are
+ * reported and left out. *out is cleared by rin_scores_clear. Errors: ARG for what does not go together, such as protocols that
  * differ, and for missing weights, with the line that makes them; IO; FORMAT; NUMERIC; MEMORY; CANCELLED.
  */
 RIN_API rin_status rin_eval_score(const rin_score_request *request, const rin_config *config, rin_listener listener,
                                   rin_scores *out, rin_error *error);
 RIN_API void rin_scores_clear(rin_scores *scores);
-/* Statistics of a data set, *n pictures or clips, as a .npz that this and other programs take for a reference. Errors: as
- * above; ARG for a name that does not end in .npz. */
+/* Statistics of a data set, *n pictures or clips, as a .npz that this and other programs take for a reference. Errors:
+ * as above; ARG for a name that does not end in .npz. */
 RIN_API rin_status rin_eval_statistics(const char *data, bool video, const rin_config *config, const char *device,
                                        int threads, const char *out, rin_listener listener, int64_t *n,
                                        rin_error *error);

@@ -89,8 +89,9 @@ int rin_cli_distance(const char *a, const char *b);
  * Returns an exit code; *out is freed by rin_config_free.
  */
 int rin_cli_config_build(const rin_cli_args *args, bool explain, rin_config **out);
-/* Applies options with a key and --set to config. With a section, --set may name options of that section only. */
-int rin_cli_config_apply(const rin_cli_args *args, const char *section, rin_config *config);
+/* Applies options with a key and --set to config. With sections, such as "sample eval", --set may name options of these
+ * only. */
+int rin_cli_config_apply(const rin_cli_args *args, const char *sections, rin_config *config);
 /* An option that holds a whole number; 0 for any other. */
 int64_t rin_cli_config_whole(const rin_config *config, const char *key);
 

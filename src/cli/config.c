@@ -87,20 +87,31 @@ static int apply_size(const rin_cli_args *args, bool fit, rin_config *config) {
 
 /* ---- options ---- */
 
+/* Whether a key is of one of these sections, which have blanks between them. */
+static bool is_of(const char *key, const char *sections) {
+    size_t n = strcspn(key, ".");
+    for (const char *rest = sections; *rest; rest += *rest == ' ') {
+        size_t length = strcspn(rest, " ");
+        if (length == n && strncmp(rest, key, n) == 0) return true;
+        rest += length;
+    }
+    return false;
+}
+
 /* One --set section.key=value. */
-static int apply_set(const char *text, const char *section, rin_config *config) {
+static int apply_set(const char *text, const char *sections, rin_config *config) {
     enum { LONGEST_KEY = 96 };
     char key[LONGEST_KEY];
     const char *equals = strchr(text, '=');
     if (!equals || equals == text)
         return rin_cli_refuse("--set %s: write it as section.key=value, such as train.batch=64", text);
-    size_t length = (size_t)(equals - text), n = section ? strlen(section) : 0;
+    size_t length = (size_t)(equals - text);
     if (length >= sizeof key) return rin_cli_refuse("--set %.*s...: no option has so long a name", LONGEST_KEY, text);
     memcpy(key, text, length);
     key[length] = '\0';
-    if (section && (strncmp(key, section, n) != 0 || key[n] != '.')) {
-        return rin_cli_refuse("--set %s: only options %s.* can be set here, as the model brings the others", text,
-                              section);
+    if (sections && !is_of(key, sections)) {
+        return rin_cli_refuse("--set %s: only options of %s can be set here; a model brings the others", text,
+                              sections);
     }
     rin_error error = {0};
     if (rin_config_set(config, key, equals + 1, &error) == RIN_OK) return RIN_EXIT_OK;
@@ -117,17 +128,17 @@ static int apply_keys(const rin_cli_args *args, rin_config *config) {
     return RIN_EXIT_OK;
 }
 
-static int apply_sets(const rin_cli_args *args, const char *section, rin_config *config) {
+static int apply_sets(const rin_cli_args *args, const char *sections, rin_config *config) {
     int code = RIN_EXIT_OK;
     for (int i = 0; i < args->n_given && code == RIN_EXIT_OK; i++) {
-        if (strcmp(args->given[i].option->name, "set") == 0) code = apply_set(args->given[i].value, section, config);
+        if (strcmp(args->given[i].option->name, "set") == 0) code = apply_set(args->given[i].value, sections, config);
     }
     return code;
 }
 
-int rin_cli_config_apply(const rin_cli_args *args, const char *section, rin_config *config) {
+int rin_cli_config_apply(const rin_cli_args *args, const char *sections, rin_config *config) {
     int code = apply_keys(args, config);
-    return code == RIN_EXIT_OK ? apply_sets(args, section, config) : code;
+    return code == RIN_EXIT_OK ? apply_sets(args, sections, config) : code;
 }
 
 static void explain_choice(const rin_config *config) {

@@ -1,28 +1,55 @@
 /* SPDX-License-Identifier: MIT */
-/* eval: how well a model predicts the noise in images, and a video model the frames that follow. */
+/* eval: scores of samples, how well a model predicts the noise in images, and a video model the frames that follow. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/score.h"
 
 enum { MOST_TIMES = 64, LONGEST_TIME = 32 };
 
 static const rin_cli_option options[] = {
     {"model", "PATH", NULL, "A training run's folder or a .safetensors file", false},
-    {"data", "PATH", NULL, "Images or videos: what rin train takes", false},
+    {"data", "PATH", NULL,
+     "Images or videos: what rin train takes; scores: also a .npz of pictures or a .npy of features", false},
+    {"reference", "PATH", "eval.reference",
+     "scores: what it is compared with: a data set, or a .npz of statistics or pictures", false},
+    {"weights", "FILE", "eval.weights",
+     "scores: the network's weights as .safetensors; without them the way to get them", false},
+    {"count", "N", "eval.count", "scores: samples of a model", false},
+    {"preprocess", "NAME", "eval.preprocess", "scores: tf, half_pixel or clean; of fvd tf or crop", false},
+    {"quantise", "NAME", "eval.quantise", "scores: how samples become bytes: round, floor or none", false},
+    {"size", "N", "eval.size", "scores: crop and shrink pictures of data sets to N x N first", false},
+    {"frames", "N", "eval.frames", "fvd: frames of a clip", false},
+    {"video", NULL, NULL, "stats: of videos, for fvd", false},
+    {"out", "FILE", NULL, "stats: the .npz; scores: a file that gets a line of JSON more", false},
+    {"keep", "DIR", NULL,
+     "scores of a model: where features are kept and gone on from; in or beside the model unless given", false},
+    {"mix", NULL, NULL, "scores: also compare sets that were made by different protocols", false},
     {"t", "0.1,0.2,...", NULL, "loss: times in (0, 1], 1 being pure noise; 0.1 to 0.9 unless given", false},
     {"samples", "K", NULL, "predict: samples of each clip; 4 unless given", false},
-    {"steps", "N", "sample.steps", "predict: denoising steps", false},
-    {"sampler", "NAME", "sample.sampler", "predict: update rule: ddim, ddpm or ddpm@small", false},
-    {"limit", "N", NULL, "Images at most, evenly over the classes, or clips, evenly over the videos; all unless given",
-     false},
+    {"steps", "N", "sample.steps", "Denoising steps", false},
+    {"sampler", "NAME", "sample.sampler", "Update rule: ddim, ddpm or ddpm@small", false},
+    {"guidance", "W", "sample.guidance", "Classifier-free guidance; 0 for none", false},
+    {"limit", "N", NULL, "Images or clips of a data set at most, evenly; all unless given", false},
     {"seed", "S", NULL, "Start of the noise; 0 unless given", false},
     {"threads", "N", NULL, "Threads that compute; 0 for one a core", false},
     {"device", "NAME", NULL, "Where to compute: cpu (unless given), or cuda[:i]; see rin help bench", false},
     {"json", NULL, NULL, "Print one JSON object", false},
+    {"set", "eval.key=value", NULL, "Any option below, or sample.*; may be given many times", true},
     {NULL, NULL, NULL, NULL, false},
 };
+
+static void print_help(void) {
+    puts("\nWhat can be measured:\n"
+         "  fid, is, kid, pr     scores of pictures; several at once: fid,kid\n"
+         "  fvd                  the score of videos\n"
+         "  stats                statistics of a data set, as --reference for fid and fvd\n"
+         "  loss                 the noise loss over time\n"
+         "  predict              how well a video model predicts frames\n"
+         "\nOptions for --set:");
+    rin_cli_options_help("eval");
+}
 
 typedef struct times {
     char names[MOST_TIMES][LONGEST_TIME]; /* as the user wrote them */
@@ -197,14 +224,11 @@ static int measure(const rin_cli_args *args, rin_model *model, times *t) {
     return RIN_EXIT_OK;
 }
 
-static int run(const rin_cli_args *args) {
+/* What is measured with a model and data alone. */
+static int measure_model(const rin_cli_args *args, bool loss) {
     const char *text = rin_cli_args_get(args, "t");
     rin_model *model = NULL;
     times t = {0};
-    bool loss = strcmp(args->operands[0], "loss") == 0;
-    if (!loss && strcmp(args->operands[0], "predict") != 0) {
-        return rin_cli_refuse("rin eval cannot measure '%s'; allowed: loss, predict", args->operands[0]);
-    }
     if (!rin_cli_args_has(args, "data"))
         return rin_cli_refuse("rin eval needs --data PATH, the images or videos to measure on");
     int code = parse_times(&t, text ? text : "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9");
@@ -214,5 +238,21 @@ static int run(const rin_cli_args *args) {
     return code;
 }
 
+static int run(const rin_cli_args *args) {
+    const char *what = args->operands[0];
+    unsigned scores;
+    if (strcmp(what, "loss") == 0) return measure_model(args, true);
+    if (strcmp(what, "predict") == 0) return measure_model(args, false);
+    if (strcmp(what, "stats") == 0) return rin_cli_statistics(args);
+    if (rin_cli_score_parse(what, &scores)) return rin_cli_score(args, scores);
+    return rin_cli_refuse(
+        "rin eval cannot measure '%s'; allowed: fid, is, kid, pr and lists of these, fvd, stats, loss, "
+        "predict",
+        what);
+}
+
 const rin_cli_verb rin_cli_eval = {
-    "eval", "measure a model: the noise loss over time, predicted frames", "loss|predict", 1, 1, options, run, NULL};
+    "eval", "measure a model or its samples: FID and other scores, loss, predicted frames",
+    "WHAT", 1,
+    1,      options,
+    run,    print_help};

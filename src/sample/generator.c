@@ -147,7 +147,8 @@ rin_status rin_generator_give(rin_generator *g, int64_t i, const uint8_t *pixels
     for (int64_t k = i < 0 ? 0 : i; k < (i < 0 ? g->count : i + 1); k++) {
         memcpy(g->truth + k * g->per_picture, pixels, (size_t)(n * g->per_frame));
         memcpy(g->pixels + k * g->per_picture, pixels, given);
-        for (size_t j = 0; g->reals && j < given; j++) g->reals[(size_t)(k * g->per_picture) + j] = (float)pixels[j] / 255.0f;
+        for (size_t j = 0; g->reals && j < given; j++)
+            g->reals[(size_t)(k * g->per_picture) + j] = (float)pixels[j] / 255.0f;
         g->n_truth[k] = n;
     }
     return RIN_OK;

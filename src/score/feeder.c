@@ -10,8 +10,8 @@
 enum { RING = 3, MOST_WORKERS = 16 };
 
 typedef struct slot {
-    float *inputs;        /* (batch, per_input) */
-    bool *there;          /* [batch] */
+    float *inputs; /* (batch, per_input) */
+    bool *there;   /* [batch] */
     int64_t ready; /* places that are done */
 } slot;
 

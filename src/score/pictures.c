@@ -18,7 +18,7 @@ struct rin_pictures {
     place *places; /* [n] of a data set */
     rin_npz *npz;
     rin_npz_stream *stream;
-    int64_t next, stride; /* of a stream: the picture that comes next; numbers of one */
+    int64_t next, stride;        /* of a stream: the picture that comes next; numbers of one */
     int height, width, channels; /* of a stream */
     uint8_t *bytes;              /* one picture of a stream */
     int64_t n;
@@ -115,8 +115,7 @@ static rin_status open_npz(rin_pictures *p, const char *path, rin_error *error) 
     const rin_npz_array *a = rin_npz_find(p->npz, "arr_0");
     if (p->options.clip.frames)
         return rin_error_set(error, RIN_ERR_UNSUPPORTED, "'%s': clips are read from videos, not from .npz files", path);
-    if (!a)
-        return rin_error_set(error, RIN_ERR_FORMAT, "'%s' has no pictures (arr_0), which this score needs", path);
+    if (!a) return rin_error_set(error, RIN_ERR_FORMAT, "'%s' has no pictures (arr_0), which this score needs", path);
     if (a->kind != 'u' || a->item_bytes != 1 || a->rank != 4 || (a->shape[3] != 3 && a->shape[3] != 1))
         return rin_error_set(error, RIN_ERR_FORMAT, "'%s': arr_0 is not uint8 [N, height, width, 3 or 1]", path);
     status = a->count ? rin_image_check_size((uint64_t)a->shape[2], (uint64_t)a->shape[1], error)

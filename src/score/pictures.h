@@ -18,10 +18,10 @@ typedef struct rin_frames {
 void rin_frames_clear(rin_frames *frames);
 
 typedef struct rin_pictures_options {
-    rin_clip clip;      /* frames 0: images */
-    int height, width;  /* everything is fitted to that first and rounded; 0: as it is */
-    bool grey;          /* fitted as a model of one channel would see it */
-    int64_t limit;      /* at most, evenly spread; 0: all */
+    rin_clip clip;        /* frames 0: images */
+    int height, width;    /* everything is fitted to that first and rounded; 0: as it is */
+    bool grey;            /* fitted as a model of one channel would see it */
+    int64_t limit;        /* at most, evenly spread; 0: all */
     rin_loading *loading; /* borrowed */
 } rin_pictures_options;
 

@@ -26,10 +26,11 @@ cJSON *rin_protocol_of_gauge(const rin_gauge *gauge) {
 }
 
 static rin_status differ(const char *path, const char *key, const char *theirs, const char *ours, rin_error *error) {
-    return rin_error_set(error, RIN_ERR_ARG,
-                         "'%.300s' was made with %s %.80s, this is %.80s: such scores mean nothing; make the statistics "
-                         "anew (rin eval stats) or allow it (--mix)",
-                         path, key, theirs, ours);
+    return rin_error_set(
+        error, RIN_ERR_ARG,
+        "'%.300s' was made with %s %.80s, this is %.80s: such scores mean nothing; make the statistics "
+        "anew (rin eval stats) or allow it (--mix)",
+        path, key, theirs, ours);
 }
 
 rin_status rin_protocol_check(const rin_gauge *gauge, const char *protocol, const char *path, rin_error *error) {

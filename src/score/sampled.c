@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sets that a model makes: sampled in parts from fixed seeds, whose features are kept, so that a stopped call goes on. */
+/* Sets that a model makes: sampled in parts from fixed seeds, whose features are kept, so that a stopped call goes on.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -12,12 +13,12 @@ typedef struct sampling {
     rin_set *set;
     rin_gauge *gauge;
     const rin_sampled *what;
-    const rin_config_model *model; /* of the network */
+    const rin_config_model *model;    /* of the network */
     char *features, *logits, *record; /* paths of what is kept, NULL where nothing is */
     char *identity;                   /* everything that the features depend on */
     rin_pictures *given;              /* clips that videos go on from */
-    int64_t part, begun; /* first sample of the current part; samples that were there before this call */
-    float *inputs;       /* (batch, per_input) */
+    int64_t part, begun;              /* first sample of the current part; samples that were there before this call */
+    float *inputs;                    /* (batch, per_input) */
     rin_frames frames;
     uint8_t *clip;
 } sampling;
@@ -190,10 +191,8 @@ static rin_status load_clip(sampling *s, int64_t i, rin_error *error) {
         status = rin_pictures_load(s->given, (i + tried) % n, &s->frames, error);
     if (status != RIN_OK) return status;
     size_t pixels = (size_t)(s->model->seq_len * s->model->image_height * s->model->image_width);
-    for (size_t i = 0; i < pixels; i++) {
-        for (int64_t c = 0; c < channels; c++)
-            s->clip[i * (size_t)channels + (size_t)c] = (uint8_t)s->frames.values[3 * i + (size_t)c];
-    }
+    for (size_t k = 0; k < pixels * (size_t)channels; k++)
+        s->clip[k] = (uint8_t)s->frames.values[channels == 3 ? k : 3 * k];
     return RIN_OK;
 }
 
@@ -269,10 +268,12 @@ static rin_status run(sampling *s, rin_error *error) {
     if (status == RIN_OK) status = name_files(s, error);
     if (status == RIN_OK) status = open_rows(s, error);
     if (status != RIN_OK) return status;
-    s->inputs = rin_calloc((size_t)s->gauge->batch, (size_t)rin_gauge_intake(s->gauge).per_input * sizeof(float), error);
+    s->inputs = rin_calloc((size_t)s->gauge->batch, (size_t)rin_gauge_intake(s->gauge).per_input * sizeof(float),
+                           error);
     if (!s->inputs) return RIN_ERR_MEMORY;
     s->gauge->loading->begun = rin_clock_seconds();
-    for (s->part = s->begun; s->part < s->what->count && status == RIN_OK; s->part += PART) status = make_part(s, error);
+    for (s->part = s->begun; s->part < s->what->count && status == RIN_OK; s->part += PART)
+        status = make_part(s, error);
     return status == RIN_OK ? rin_set_finish(s->set, error) : status;
 }
 

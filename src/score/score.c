@@ -26,21 +26,25 @@ static rin_status check(scoring *s, rin_error *error) {
     const rin_score_request *r = s->request;
     bool video = r->scores & RIN_SCORE_FVD;
     if (!r->scores || r->scores & ~(unsigned)ALL)
-        return rin_error_set(error, RIN_ERR_ARG, "scores = %#x: allowed are sums of RIN_SCORE_FID and so on", r->scores);
+        return rin_error_set(error, RIN_ERR_ARG, "scores = %#x: allowed are sums of RIN_SCORE_FID and so on",
+                             r->scores);
     if (video && r->scores != RIN_SCORE_FVD)
-        return rin_error_set(error, RIN_ERR_ARG, "fvd is of videos, the other scores are of pictures: ask for it alone");
+        return rin_error_set(error, RIN_ERR_ARG,
+                             "fvd is of videos, the other scores are of pictures: ask for it alone");
     if (!r->model == !r->data)
         return rin_error_set(error, RIN_ERR_ARG, "what is scored is a model or data: give one of them");
     s->reference = r->reference && *r->reference ? r->reference : s->config.eval.reference;
     if (r->scores == RIN_SCORE_IS) s->reference = NULL;
     if (s->reference && !*s->reference)
-        return rin_error_set(error, RIN_ERR_ARG, "nothing to compare with: give a reference (eval.reference), a data set or "
-                                                 "a .npz of its statistics");
+        return rin_error_set(error, RIN_ERR_ARG,
+                             "nothing to compare with: give a reference (eval.reference), a data set or "
+                             "a .npz of its statistics");
     if (!r->model) return RIN_OK;
     const rin_config_model *m = &rin_model_config(r->model)->model;
     if ((m->seq_len > 1) != video)
-        return rin_error_set(error, RIN_ERR_ARG, video ? "fvd is of videos, this model makes pictures"
-                                                       : "this model makes videos; they are scored by fvd");
+        return rin_error_set(error, RIN_ERR_ARG,
+                             video ? "fvd is of videos, this model makes pictures"
+                                   : "this model makes videos; they are scored by fvd");
     if (video && m->seq_len < RIN_I3D_LEAST_FRAMES)
         return rin_error_set(error, RIN_ERR_ARG, "fvd needs clips of at least %d frames, this model's have %lld",
                              RIN_I3D_LEAST_FRAMES, (long long)m->seq_len);
@@ -85,7 +89,8 @@ static rin_status check_protocols(const scoring *s, rin_error *error) {
         if (set->measured && !set->protocol) continue;
         if (!set->protocol) {
             rin_log_write(log_of(s), RIN_LOG_WARNING,
-                          "'%.300s' names no protocol: whether it was made like the other set is for you to know", path);
+                          "'%.300s' names no protocol: whether it was made like the other set is for you to know",
+                          path);
             continue;
         }
         rin_status status = RIN_OK;

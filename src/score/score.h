@@ -25,8 +25,8 @@ typedef struct rin_gauge {
     rin_extractor *extractor; /* NULL before the first picture */
     const char *device;       /* borrowed; NULL: cpu */
     int threads;
-    rin_clip clip; /* frames 0: pictures */
-    int64_t batch;   /* that go through the network at a time */
+    rin_clip clip;     /* frames 0: pictures */
+    int64_t batch;     /* that go through the network at a time */
     int height, width; /* what pictures of data sets are fitted to; 0: nothing */
     bool grey;
     float *features, *logits; /* of a batch */
@@ -72,8 +72,8 @@ rin_status rin_set_finish(rin_set *set, rin_error *error) RIN_CHECKED;
  * needed. */
 rin_status rin_set_load(rin_set *set, rin_gauge *gauge, const char *path, rin_error *error) RIN_CHECKED;
 
-/* Samples of a model: options sample.* of config; classes in turn; videos go on from clips of `given`, a data set. folder:
- * where features are kept and gone on from; NULL: nowhere. */
+/* Samples of a model: options sample.* of config; classes in turn; videos go on from clips of `given`, a data set.
+ * folder: where features are kept and gone on from; NULL: nowhere. */
 typedef struct rin_sampled {
     rin_model *model;
     const rin_config *config;
@@ -87,7 +87,8 @@ rin_status rin_set_sample(rin_set *set, rin_gauge *gauge, const rin_sampled *wha
 
 /* {"network": .., "weights": .., "preprocess": ..}, and what was done to pictures before; the caller's. */
 cJSON *rin_protocol_of_gauge(const rin_gauge *gauge);
-/* Whether features of a set that names this protocol may be compared with the gauge's. Errors: ARG says what differs. */
+/* Whether features of a set that names this protocol may be compared with the gauge's. Errors: ARG says what differs.
+ */
 rin_status rin_protocol_check(const rin_gauge *gauge, const char *protocol, const char *path,
                               rin_error *error) RIN_CHECKED;
 /* SHA-256 as 64 hexadecimal digits. */

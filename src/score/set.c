@@ -225,7 +225,8 @@ static rin_status load_numpy(rin_set *set, rin_gauge *gauge, const char *path, r
         if (status == RIN_OK && set->needs) {
             cJSON_DeleteItemFromObject(set->source, "kind");
             status = load_pictures(set, gauge, path, error);
-            if (status == RIN_OK && set->has_gaussian && !cJSON_AddNumberToObject(set->source, "statistics_of", (double)n))
+            if (status == RIN_OK && set->has_gaussian &&
+                !cJSON_AddNumberToObject(set->source, "statistics_of", (double)n))
                 status = rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
         }
         set->needs = needs;
