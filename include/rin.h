@@ -340,8 +340,9 @@ typedef struct rin_scores {
 
 /*
  * Scores by the options eval.* of config, and of a model those of sample.*. Pictures that cannot be decoded are
- * reported and left out. *out is cleared by rin_scores_clear. Errors: ARG for what does not go together, such as protocols that
- * differ, and for missing weights, with the line that makes them; IO; FORMAT; NUMERIC; MEMORY; CANCELLED.
+ * reported and left out. *out is cleared by rin_scores_clear. Errors: ARG for what does not go together, such as
+ * protocols that differ, and for missing weights, with the line that makes them; IO; FORMAT; NUMERIC; MEMORY;
+ * CANCELLED.
  */
 RIN_API rin_status rin_eval_score(const rin_score_request *request, const rin_config *config, rin_listener listener,
                                   rin_scores *out, rin_error *error);

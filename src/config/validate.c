@@ -203,6 +203,21 @@ static rin_status check_sizes(const rin_config_model *m, double batch, rin_error
     return RIN_OK;
 }
 
+static rin_status check_scores(const rin_config *config, rin_error *error) {
+    if (!config->train.eval_every) return RIN_OK;
+    const char *missing = !*config->eval.weights ? "weights" : !*config->eval.reference ? "reference" : NULL;
+    if (missing) {
+        return REFUSE("train.eval_every = %lld needs eval.%s; rin help eval says what that is",
+                      LL(config->train.eval_every), missing);
+    }
+    if (config->model.seq_len > 1 || (config->model.image_channels != 1 && config->model.image_channels != 3)) {
+        return REFUSE("train.eval_every = %lld: only models of pictures with 1 or 3 channels are scored while they "
+                      "are trained; allowed: 0",
+                      LL(config->train.eval_every));
+    }
+    return RIN_OK;
+}
+
 static rin_status check_run(const rin_config *config, rin_error *error) {
     const rin_config_train *t = &config->train;
     if (t->warmup_steps > t->steps || t->tail_steps > t->steps - t->warmup_steps) {
@@ -234,5 +249,6 @@ rin_status rin_config_validate(const rin_config *config, rin_error *error) {
     for (size_t i = 0; i < RIN_COUNT(checks) && status == RIN_OK; i++) status = checks[i](&config->model, error);
     if (status == RIN_OK) status = check_sizes(&config->model, (double)config->train.batch, error);
     if (status == RIN_OK) status = check_run(config, error);
+    if (status == RIN_OK) status = check_scores(config, error);
     return status;
 }

@@ -282,10 +282,15 @@ bool rin_run_lacks_samples(const rin_trainer *trainer) {
     return lacks;
 }
 
-rin_status rin_run_write_samples(rin_trainer *trainer, rin_error *error) {
-    enum { MOST_CLASSES = 10, A_CLASS = 4 };
+rin_model rin_run_model(const rin_trainer *trainer) {
     rin_model model = {.description = trainer->description, .backend = trainer->backend, .weights = trainer->weights};
     model.description.config = trainer->config;
+    return model;
+}
+
+rin_status rin_run_write_samples(rin_trainer *trainer, rin_error *error) {
+    enum { MOST_CLASSES = 10, A_CLASS = 4 };
+    rin_model model = rin_run_model(trainer);
     const rin_config_model *m = &trainer->config.model;
     int64_t rows = m->num_classes ? RIN_MIN(m->num_classes, MOST_CLASSES) : A_CLASS;
     int64_t columns = m->seq_len > 1 ? 1 : A_CLASS; /* of a video a row or two of its frames */

@@ -191,6 +191,36 @@ static rin_status draw_if_due(rin_trainer *trainer, bool *drawn, rin_error *erro
     return RIN_OK;
 }
 
+/* The listener's word is kept for the loop, which stops after this. */
+static bool show_scoring(void *user, const rin_progress *progress) {
+    rin_trainer *trainer = user;
+    const rin_listener *listener = &trainer->listener;
+    if (!listener->on_progress || listener->on_progress(listener->user, progress)) return true;
+    atomic_store(&trainer->cancelled, true);
+    return false;
+}
+
+/* Nor is a score. */
+static rin_status score_if_due(rin_trainer *trainer, rin_error *error) {
+    const rin_config_train *t = &trainer->config.train;
+    if (!trainer->judge || !rin_is_due(trainer->step, t->eval_every, t->steps)) return RIN_OK;
+    rin_model model = rin_run_model(trainer);
+    rin_listener listener = {.on_progress = show_scoring, .user = trainer};
+    double score, deviation;
+    rin_error failure = {0};
+    rin_status status = rin_judge_score(trainer->judge, &model, listener, &score, &deviation, &failure);
+    if (status == RIN_ERR_CANCELLED) return rin_error_set(error, status, "stopped while scoring samples");
+    if (status == RIN_OK) {
+        rin_log_write(rin_trainer_log(trainer), RIN_LOG_INFO, "step %lld: %s %.5g of %lld samples",
+                      (long long)trainer->step, t->eval_metric == RIN_TRAIN_METRIC_FID ? "fid" : "kid", score,
+                      (long long)t->eval_count);
+        return rin_run_add_score(trainer, score, deviation, error);
+    }
+    rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "no score of step %lld: %s", (long long)trainer->step,
+                  failure.text);
+    return RIN_OK;
+}
+
 static void fill_progress(const rin_trainer *trainer, rin_progress *progress) {
     struct rusage usage = {0};
     (void)getrusage(RUSAGE_SELF, &usage);
@@ -242,6 +272,7 @@ rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress, rin_er
     if (status == RIN_OK) warn_if_starved(trainer);
     if (status == RIN_OK) status = save_if_due(trainer, &saved, error);
     if (status == RIN_OK) status = draw_if_due(trainer, &drawn, error);
+    if (status == RIN_OK) status = score_if_due(trainer, error);
     if (progress) {
         fill_progress(trainer, progress);
         progress->saved = saved;

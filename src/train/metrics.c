@@ -143,6 +143,18 @@ rin_status rin_run_add_metrics(rin_trainer *trainer, rin_error *error) {
     return try_to_write(trainer, before, error);
 }
 
+rin_status rin_run_add_score(rin_trainer *trainer, double score, double deviation, rin_error *error) {
+    rin_text *text = &trainer->metrics;
+    size_t before = text->length;
+    bool fid = trainer->config.train.eval_metric == RIN_TRAIN_METRIC_FID;
+    rin_text_add(text, "%s%lld, ", line_begins, (long long)trainer->step);
+    add_number(text, fid ? "fid" : "kid", score);
+    if (!fid) add_number(text, "kid_deviation", deviation);
+    rin_text_add(text, "\"samples\": %lld, \"protocol\": %s}\n", (long long)trainer->config.train.eval_count,
+                 rin_judge_protocol(trainer->judge));
+    return try_to_write(trainer, before, error);
+}
+
 rin_status rin_run_add_bad_step(rin_trainer *trainer, double loss, double norm, rin_error *error) {
     rin_text *text = &trainer->metrics;
     size_t before = text->length;

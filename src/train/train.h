@@ -7,6 +7,7 @@
 #include "data/data.h"
 #include "diffusion/diffusion.h"
 #include "sample/sample.h"
+#include "score/judge.h"
 #include "train/step.h"
 
 enum { RIN_NORMS = 1000 /* gradient norms that percentiles are taken over */ };
@@ -30,6 +31,7 @@ struct rin_trainer {
     rin_backend *backend;
     rin_weights *weights;
     rin_program *program;
+    rin_judge *judge; /* of train.eval_every; NULL: samples are not scored */
     uint64_t needed; /* bytes of these and of batches in the memory of the machine, as estimated */
     rin_lr_schedule lr_schedule;
     float *one_hot;      /* [part batch * classes] */
@@ -93,6 +95,9 @@ bool rin_run_lacks_samples(const rin_trainer *trainer);
  */
 rin_status rin_run_write_samples(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 
+/* The model as it is now, for those who sample from it; borrows from the trainer. */
+rin_model rin_run_model(const rin_trainer *trainer);
+
 /* ---- metrics.c: metrics.jsonl ---- */
 
 /* Takes memory for the lines to come, so that none is lost for want of it later. */
@@ -105,6 +110,8 @@ void rin_run_add_norm(rin_trainer *trainer, float norm);
  * written yet wait in memory, with a warning. Errors: MEMORY. */
 rin_status rin_run_add_metrics(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 rin_status rin_run_add_bad_step(rin_trainer *trainer, double loss, double norm, rin_error *error) RIN_CHECKED;
+/* The line of a score of train.eval_every. Errors: MEMORY. */
+rin_status rin_run_add_score(rin_trainer *trainer, double score, double deviation, rin_error *error) RIN_CHECKED;
 /* Writes what waits and makes it safe. */
 rin_status rin_run_sync_metrics(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 

@@ -135,6 +135,11 @@ static rin_status open_loader(rin_trainer *trainer, rin_error *error) {
     return rin_loader_create(trainer->dataset, &options, &trainer->loader, error);
 }
 
+static rin_status open_judge(rin_trainer *trainer, rin_error *error) {
+    if (!trainer->config.train.eval_every || rin_trainer_is_done(trainer)) return RIN_OK;
+    return rin_judge_create(&trainer->config, trainer->listener, &trainer->judge, error);
+}
+
 static rin_status new_trainer(const char *run, rin_listener listener, rin_trainer **out, rin_error *error) {
     rin_trainer *trainer = *out = rin_calloc(1, sizeof *trainer, error);
     if (!trainer) return RIN_ERR_MEMORY;
@@ -192,6 +197,7 @@ rin_status rin_trainer_create(const rin_config *config, const char *data, const 
     if (status == RIN_OK) status = rin_config_validate(&trainer->config, error);
     if (status == RIN_OK) status = build_program(trainer, error);
     if (status == RIN_OK) status = rin_weights_init(trainer->weights, (uint64_t)trainer->config.train.seed, error);
+    if (status == RIN_OK) status = open_judge(trainer, error);
     if (status == RIN_OK) status = open_loader(trainer, error);
     if (status == RIN_OK) trainer->was = rin_run_identify(trainer->dataset);
     if (status == RIN_OK) status = rin_run_create_folder(trainer, error);
@@ -314,6 +320,7 @@ rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, 
     if (status == RIN_OK) status = load_state(trainer, error);
     if (status == RIN_OK && !rin_trainer_is_done(trainer)) {
         status = open_same_data(trainer, error);
+        if (status == RIN_OK) status = open_judge(trainer, error);
         if (status == RIN_OK) status = open_loader(trainer, error);
         if (status == RIN_OK) status = rin_run_trim_metrics(trainer, error);
         if (status == RIN_OK) warn_of_little_room(trainer, rin_state_room(trainer));
@@ -326,6 +333,7 @@ rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, 
 
 void rin_trainer_free(rin_trainer *trainer) {
     if (!trainer) return;
+    rin_judge_free(trainer->judge);
     rin_loader_free(trainer->loader);
     rin_dataset_close(trainer->dataset);
     rin_program_free(trainer->program);
