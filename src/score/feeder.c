@@ -21,6 +21,8 @@ struct rin_feeder {
     rin_loading *loading;
     int64_t batch, n;
     slot slots[RING];
+    int least[2], most[2]; /* width and height of pictures */
+    int64_t n_broken;
     int64_t claimed;  /* pictures given to threads */
     int64_t consumed; /* batches that the network is done with */
     bool holds;       /* the network works on batch `consumed` */
@@ -73,6 +75,30 @@ static rin_status load(rin_feeder *f, int64_t i, rin_frames *frames, rin_error *
     return status;
 }
 
+static void note_broken(rin_feeder *f, const rin_error *error) {
+    enum { MOST_NAMED = 200 };
+    const rin_listener *listener = &f->loading->listener;
+    rin_log log = {listener->on_log, listener->user};
+    f->n_broken++;
+    if (f->n_broken <= MOST_NAMED) rin_log_write(log, RIN_LOG_WARNING, "broken, left out: %s", error->text);
+    if (f->n_broken == MOST_NAMED) rin_log_write(log, RIN_LOG_WARNING, "further broken ones are left out silently");
+}
+
+/* Picture i has been loaded, or not. With the mutex held. */
+static void finish(rin_feeder *f, int64_t i, rin_status status, const rin_frames *frames, const rin_error *error) {
+    slot *s = &f->slots[i / f->batch % RING];
+    const int size[] = {frames->width, frames->height};
+    s->there[i % f->batch] = status == RIN_OK;
+    s->ready++;
+    for (int k = 0; k < 2 && status == RIN_OK; k++) {
+        f->least[k] = f->least[k] ? RIN_MIN(f->least[k], size[k]) : size[k];
+        f->most[k] = RIN_MAX(f->most[k], size[k]);
+    }
+    if (rin_dataset_is_broken(status)) note_broken(f, error);
+    else if (status != RIN_OK) fail(f, status, error);
+    pthread_cond_broadcast(&f->changed);
+}
+
 static void *work(void *user) {
     rin_feeder *f = user;
     rin_frames frames = {0};
@@ -82,17 +108,8 @@ static void *work(void *user) {
         /* Pictures in order are read before anybody else claims the next one. */
         if (!rin_pictures_are_in_order(f->pictures)) pthread_mutex_unlock(&f->mutex);
         rin_status status = load(f, i, &frames, &error);
-        if (rin_dataset_is_broken(status)) {
-            const rin_listener *listener = &f->loading->listener;
-            rin_log_write((rin_log){listener->on_log, listener->user}, RIN_LOG_WARNING, "broken, left out: %s",
-                          error.text);
-        }
         pthread_mutex_lock(&f->mutex);
-        slot *s = &f->slots[i / f->batch % RING];
-        s->there[i % f->batch] = status == RIN_OK;
-        s->ready++;
-        if (status != RIN_OK && !rin_dataset_is_broken(status)) fail(f, status, &error);
-        pthread_cond_broadcast(&f->changed);
+        finish(f, i, status, &frames, &error);
     }
     pthread_mutex_unlock(&f->mutex);
     rin_frames_clear(&frames);
@@ -171,6 +188,12 @@ rin_status rin_feeder_next(rin_feeder *f, const float **inputs, int64_t *n, int6
     *done = RIN_MIN(f->n, (f->consumed + f->holds) * f->batch);
     pthread_mutex_unlock(&f->mutex);
     return status;
+}
+
+void rin_feeder_sizes(const rin_feeder *f, char text[RIN_SIZES_TEXT]) {
+    bool same = f->least[0] == f->most[0] && f->least[1] == f->most[1];
+    if (same) snprintf(text, RIN_SIZES_TEXT, "%dx%d", f->most[0], f->most[1]);
+    else snprintf(text, RIN_SIZES_TEXT, "%dx%d to %dx%d", f->least[0], f->least[1], f->most[0], f->most[1]);
 }
 
 void rin_feeder_free(rin_feeder *f) {

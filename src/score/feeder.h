@@ -29,6 +29,9 @@ rin_status rin_feeder_create(rin_pictures *pictures, const rin_intake *intake, i
  * pictures looked at so far. Errors: those of loading; CANCELLED. */
 rin_status rin_feeder_next(rin_feeder *feeder, const float **inputs, int64_t *n, int64_t *done,
                            rin_error *error) RIN_CHECKED;
+/* The sizes of pictures seen so far: "32x32", or "28x28 to 500x375", both extremes by themselves. */
+enum { RIN_SIZES_TEXT = 64 };
+void rin_feeder_sizes(const rin_feeder *feeder, char text[RIN_SIZES_TEXT]);
 void rin_feeder_free(rin_feeder *feeder);
 
 #endif

@@ -28,9 +28,11 @@ typedef struct sampling {
 static rin_status add_source(sampling *s, rin_error *error) {
     char hash[RIN_WEIGHTS_HASH], *options = NULL;
     static const char *const words[] = {"round", "floor", "none"};
+    static const char *const of_files[] = {"count", "fps", "zoom", "frames"}; /* no matter of samples */
     rin_status status = rin_hash_model(s->what->model, hash, error);
     if (status == RIN_OK) status = rin_config_format_json(s->what->config, "sample", &options, error);
     cJSON *json = s->set->source = cJSON_CreateObject(), *parsed = options ? cJSON_Parse(options) : NULL;
+    for (size_t i = 0; i < RIN_COUNT(of_files); i++) cJSON_DeleteItemFromObject(parsed, of_files[i]);
     bool good = status == RIN_OK && json && parsed && cJSON_AddStringToObject(json, "kind", "model") &&
                 cJSON_AddStringToObject(json, "model", hash) &&
                 cJSON_AddNumberToObject(json, "steps_trained", (double)rin_model_steps(s->what->model)) &&
@@ -166,11 +168,12 @@ static rin_status take_frames(sampling *s, const rin_generator *generator, int64
     return RIN_OK;
 }
 
-static rin_status measure_part(sampling *s, const rin_generator *generator, int64_t n, rin_error *error) {
+/* Samples first .. end - 1 of a generator, into the set. */
+static rin_status measure(sampling *s, const rin_generator *generator, int64_t first, int64_t end, rin_error *error) {
     rin_intake intake = rin_gauge_intake(s->gauge);
     rin_status status = RIN_OK;
-    for (int64_t i = 0; i < n && status == RIN_OK; i += s->gauge->batch) {
-        int64_t some = RIN_MIN(s->gauge->batch, n - i);
+    for (int64_t i = first; i < end && status == RIN_OK; i += s->gauge->batch) {
+        int64_t some = RIN_MIN(s->gauge->batch, end - i);
         for (int64_t k = 0; k < some && status == RIN_OK; k++) {
             status = take_frames(s, generator, i + k, error);
             if (status == RIN_OK)
@@ -223,22 +226,40 @@ static rin_status open_given(sampling *s, rin_error *error) {
 
 /* ---- the samples ---- */
 
-static bool show(void *user, const rin_progress *progress) {
-    sampling *s = user;
+/* How far the whole is when a part of n is as far as progress says. */
+static rin_status show(const sampling *s, int64_t n, const rin_progress *progress, rin_error *error) {
     const rin_listener *listener = &s->gauge->loading->listener;
-    if (!listener->on_progress) return true;
     double share = (double)progress->done / (double)RIN_MAX(progress->total, 1);
-    int64_t n = RIN_MIN(PART, s->what->count - s->part), done = s->part + (int64_t)(share * (double)n);
-    double seconds = rin_clock_seconds() - s->gauge->loading->begun;
     double made = (double)(s->part - s->begun) + share * (double)n, left = (double)(s->what->count - s->begun) - made;
+    double seconds = rin_clock_seconds() - s->gauge->loading->begun;
     rin_progress whole = {.doing = "sample",
-                          .done = done,
+                          .done = s->part + (int64_t)(share * (double)n),
                           .total = s->what->count,
                           .seconds = seconds,
                           .eta = seconds / fmax(made, 1e-9) * left,
                           .images_per_second = made / fmax(seconds, 1e-9),
                           .unit = progress->unit};
-    return listener->on_progress(listener->user, &whole);
+    if (!listener->on_progress || listener->on_progress(listener->user, &whole)) return RIN_OK;
+    return rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %lld of %lld samples", (long long)s->set->n,
+                         (long long)s->what->count);
+}
+
+/* Makes and measures a part; what is finished is kept as it comes. */
+static rin_status run_part(sampling *s, rin_generator *generator, int64_t n, rin_error *error) {
+    int64_t measured = 0;
+    rin_progress progress;
+    rin_status status = RIN_OK;
+    while (status == RIN_OK && measured < n) {
+        int64_t ready = measured;
+        status = rin_generator_step(generator, &progress, error);
+        if (status == RIN_OK) status = show(s, n, &progress, error);
+        while (ready < n && rin_generator_reals(generator, ready)) ready++;
+        if (status != RIN_OK || ready == measured) continue;
+        status = measure(s, generator, measured, ready, error);
+        if (status == RIN_OK) status = keep(s, error);
+        measured = ready;
+    }
+    return status;
 }
 
 static rin_status make_part(sampling *s, rin_error *error) {
@@ -247,15 +268,12 @@ static rin_status make_part(sampling *s, rin_error *error) {
     if (!labels) return RIN_ERR_MEMORY;
     for (int64_t i = 0; i < n; i++) labels[i] = classes ? (s->part + i) % classes : -1;
     rin_generator *generator = NULL;
-    rin_listener listener = {.on_progress = show, .user = s};
     rin_status status = rin_generator_create_from(s->what->model, s->what->config, s->part, n, labels,
                                                   (uint64_t)s->gauge->options.seed, &generator, error);
     rin_free(labels);
     if (status == RIN_OK) status = rin_generator_keep_reals(generator, error);
     if (status == RIN_OK) status = give_clips(s, generator, n, error);
-    if (status == RIN_OK) status = rin_generator_run(generator, listener, error);
-    if (status == RIN_OK) status = measure_part(s, generator, n, error);
-    if (status == RIN_OK) status = keep(s, error);
+    if (status == RIN_OK) status = run_part(s, generator, n, error);
     rin_generator_free(generator);
     return status;
 }

@@ -58,6 +58,7 @@ static void follow_model(scoring *s) {
     const rin_config *of = rin_model_config(s->request->model);
     const rin_config_model *m = &of->model;
     s->config.model = *m;
+    s->config.sample.frames = 0;
     if (m->seq_len > 1) {
         s->gauge.clip = rin_model_clip(of);
         s->gauge.clip.frames = m->seq_len;
@@ -106,6 +107,23 @@ static rin_status check_protocols(const scoring *s, rin_error *error) {
     return RIN_OK;
 }
 
+/* A model's samples are compared with pictures of their own size, which statistics may not be of. */
+static void compare_sizes(const scoring *s) {
+    if (!s->request->model || !s->against.protocol) return;
+    char size[RIN_SIZES_TEXT];
+    const rin_config_model *m = &s->config.model;
+    snprintf(size, sizeof size, "%lldx%lld", (long long)m->image_width, (long long)m->image_height);
+    cJSON *json = cJSON_Parse(s->against.protocol);
+    const cJSON *source = cJSON_GetObjectItemCaseSensitive(json, "source");
+    const char *theirs = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(source, "size"));
+    if (theirs && strcmp(theirs, size) != 0)
+        rin_log_write(log_of(s), RIN_LOG_WARNING,
+                      "the reference was made of pictures of %.40s, the samples are %s: make it by rin eval stats "
+                      "--size",
+                      theirs, size);
+    cJSON_Delete(json);
+}
+
 static rin_status measure_sets(scoring *s, rin_error *error) {
     const rin_score_request *r = s->request;
     rin_status status = RIN_OK;
@@ -118,6 +136,7 @@ static rin_status measure_sets(scoring *s, rin_error *error) {
     if (s->judged.dim != s->against.dim)
         return rin_error_set(error, RIN_ERR_SHAPE, "features of %lld and of %lld numbers cannot be compared",
                              (long long)s->judged.dim, (long long)s->against.dim);
+    compare_sizes(s);
     return check_protocols(s, error);
 }
 
@@ -135,13 +154,11 @@ static rin_score_spread spread_of(rin_spread spread) {
 }
 
 static rin_status frechet(scoring *s, rin_error *error) {
-    const rin_set *sets[] = {&s->judged, &s->against};
-    for (int i = 0; i < 2; i++) {
-        if (sets[i]->gaussian.n && sets[i]->gaussian.n <= sets[i]->dim)
-            rin_log_write(log_of(s), RIN_LOG_WARNING,
-                          "n = %lld <= %lld: biased, compare only with the same n; kid is made for few samples",
-                          (long long)sets[i]->gaussian.n, (long long)sets[i]->dim);
-    }
+    int64_t a = s->judged.gaussian.n, b = s->against.gaussian.n, least = a && b ? RIN_MIN(a, b) : a + b;
+    if (least && least <= s->judged.dim)
+        rin_log_write(log_of(s), RIN_LOG_WARNING,
+                      "n = %lld <= %lld: biased, compare only with the same n; kid is made for few samples",
+                      (long long)least, (long long)s->judged.dim);
     rin_frechet result;
     rin_status status = rin_frechet_distance(&s->judged.gaussian, &s->against.gaussian, &result, error);
     if (status != RIN_OK) return status;

@@ -133,6 +133,12 @@ static rin_status measure(rin_set *set, rin_gauge *gauge, rin_pictures *pictures
         if (status == RIN_OK && n) status = rin_gauge_take(gauge, set, inputs, n, error);
         if (status == RIN_OK) status = go_on(gauge, done, rin_pictures_count(pictures), error);
     }
+    char sizes[RIN_SIZES_TEXT];
+    if (status == RIN_OK) {
+        rin_feeder_sizes(feeder, sizes);
+        if (!cJSON_AddStringToObject(set->source, "size", sizes))
+            status = rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
+    }
     rin_feeder_free(feeder);
     return status;
 }
