@@ -26,7 +26,7 @@ feature     config image graph op compile backend exec checkpoint
 sample      config graph op compile backend exec model diffusion checkpoint image video data
 train       config graph op compile backend exec model diffusion checkpoint image video data sample score
 score       config graph op compile backend exec model diffusion checkpoint image video data sample feature metric npz
-eval        config graph op compile backend exec model diffusion checkpoint image video data sample train/step.h train/needs.h
+eval        config graph op compile backend exec model diffusion checkpoint image data sample feature train/step.h train/needs.h
 check       config graph op compile backend exec model diffusion checkpoint sample train feature metric npz
 cli
 "

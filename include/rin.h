@@ -357,6 +357,7 @@ typedef struct rin_bench_options {
     int64_t batch;
     int steps;          /* measured runs of each; two more come first */
     bool gemm_only;     /* only the peak of matrix products */
+    bool features;      /* only that and Inception-v3, by which samples are scored, on eval.batch pictures */
     const char *device; /* NULL: that of the configuration */
     bool profile;       /* also the slowest ops, in rin_bench_result.profile */
     int sample_steps;   /* 0: no sampling is timed */
@@ -371,6 +372,8 @@ typedef struct rin_bench_result {
     int threads;
     int64_t peak_rss_bytes;
     int64_t peak_device_bytes; /* of the training step's tensors on a GPU; 0 on the CPU */
+    double features_min, features_median; /* seconds: a batch through Inception-v3; 0 unless asked for */
+    double flops_features;
     double sample_seconds;     /* a batch of images in options.sample_steps steps of DDIM; 0 unless asked for */
     char *profile;             /* freed by rin_string_free; NULL unless asked for */
 } rin_bench_result;

@@ -10,6 +10,7 @@ static const rin_cli_option options[] = {
     {"steps", "N", NULL, "Measured runs of each; 10 unless given", false},
     {"sample-steps", "N", NULL, "Also time sampling a batch in N steps of DDIM", false},
     {"gemm", NULL, NULL, "Only the peak speed of matrix products", false},
+    {"features", NULL, NULL, "Only that and Inception-v3, by which samples are scored, on eval.batch pictures", false},
     {"profile", NULL, NULL, "Also the slowest operations", false},
     {"threads", "N", "train.threads", "Threads that compute; 0 for one a core", false},
     {"device", "NAME", NULL, "Where to compute: cpu (unless given), cuda[:i], or another row below", false},
@@ -28,7 +29,10 @@ static int print_json(const rin_bench_result *r, const char *preset, const rin_b
     bool good = cJSON_AddNumberToObject(json, "gemm_peak_gflops_per_s", r->gemm_peak_gflops_per_s) &&
                 cJSON_AddNumberToObject(json, "threads", r->threads) &&
                 cJSON_AddNumberToObject(json, "peak_rss_bytes", (double)r->peak_rss_bytes);
-    if (good && !bench->gemm_only) {
+    if (good && bench->features) {
+        good = add_range(json, "features_s", r->features_min, r->features_median) &&
+               cJSON_AddNumberToObject(json, "flops_features", r->flops_features);
+    } else if (good && !bench->gemm_only) {
         good = add_range(json, "train_step_s", r->train_step_min, r->train_step_median) &&
                add_range(json, "forward_s", r->forward_min, r->forward_median) &&
                cJSON_AddNumberToObject(json, "sample_s", r->sample_seconds) &&
@@ -47,7 +51,12 @@ static int print_json(const rin_bench_result *r, const char *preset, const rin_b
 static void print_lines(const rin_bench_result *r, const char *preset, const rin_bench_options *bench) {
     char memory[RIN_CLI_NUMBER];
     double batch = (double)bench->batch;
-    if (!bench->gemm_only) {
+    if (bench->features) {
+        double speed = r->flops_features / r->features_min * 1e-9;
+        printf("Inception-v3     %.4g s at best, %.4g s median, %.4g GFLOP: %.4g GFLOP/s, %.0f%% of the peak\n",
+               r->features_min, r->features_median, r->flops_features * 1e-9, speed,
+               100 * speed / r->gemm_peak_gflops_per_s);
+    } else if (!bench->gemm_only) {
         printf("%s, batch %lld, %d threads\n", preset, (long long)bench->batch, r->threads);
         printf("training step    %.4g s at best, %.4g s median: %.4g images/s\n", r->train_step_min,
                r->train_step_median, batch / r->train_step_median);
@@ -79,6 +88,7 @@ static int run(const rin_cli_args *args) {
                                .steps = (int)steps,
                                .sample_steps = (int)sample_steps,
                                .gemm_only = rin_cli_args_has(args, "gemm"),
+                               .features = rin_cli_args_has(args, "features"),
                                .device = rin_cli_args_get(args, "device"),
                                .profile = rin_cli_args_has(args, "profile")};
     rin_bench_result result = {0};

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "feature/feature.h"
 #include "model/model.h"
 #include "op/op.h"
 #include "sample/sample.h"
@@ -188,6 +189,39 @@ static rin_status bench_sample(bench *b, rin_error *error) {
     return status;
 }
 
+/* Inception-v3 on eval.batch pictures; its speed does not depend on what the weights are. */
+static rin_status bench_features(bench *b, const char *device, rin_error *error) {
+    static const char *const outputs[] = {"pool3"};
+    const rin_extractor_options options = {.network = RIN_NETWORK_INCEPTION,
+                                           .batch = b->config->eval.batch,
+                                           .outputs = outputs,
+                                           .n_outputs = 1,
+                                           .device = device,
+                                           .threads = (int)b->config->train.threads};
+    rin_extractor *e = NULL;
+    rin_status status = rin_extractor_create(&options, rin_formula_weights(), &e, error);
+    if (status != RIN_OK) return status;
+    float *inputs = rin_calloc((size_t)(options.batch * rin_extractor_input_count(e)), sizeof *inputs, error);
+    float *features = rin_calloc((size_t)options.batch * RIN_INCEPTION_FEATURES, sizeof *features, error);
+    if (!inputs || !features) status = RIN_ERR_MEMORY;
+    for (int i = -2; i < b->options->steps && status == RIN_OK; i++) {
+        double from = rin_clock_seconds();
+        status = rin_extractor_run(e, inputs, options.batch, error);
+        if (status == RIN_OK) status = rin_extractor_read(e, "pool3", features, error);
+        if (i >= 0) b->seconds[i] = rin_clock_seconds() - from;
+    }
+    qsort(b->seconds, (size_t)b->options->steps, sizeof *b->seconds, ascending);
+    b->result->features_min = b->seconds[0];
+    b->result->features_median = b->seconds[b->options->steps / 2];
+    b->result->flops_features = rin_graph_flops(rin_program_graph(rin_extractor_program(e)));
+    if (status == RIN_OK && b->options->profile)
+        status = profile(rin_extractor_program(e), "Inception-v3", &b->profile, error);
+    rin_free(inputs);
+    rin_free(features);
+    rin_extractor_free(e);
+    return status;
+}
+
 /* One product large enough that nothing but arithmetic counts, of the type that the backend's products have. */
 static rin_status bench_product(bench *b, rin_error *error) {
     enum { RUNS = 20, MOST_NODES = 4 };
@@ -239,18 +273,20 @@ rin_status rin_bench(const rin_config *config, const rin_bench_options *options,
     rin_status status = rin_config_validate(&own, error);
     char configured[RIN_DEVICE_NAME];
     rin_config_device(&own.train, configured);
-    if (status == RIN_OK)
-        status = rin_backend_create(options->device ? options->device : configured, &backend, &b.backend, error);
+    const char *device = options->device ? options->device : configured;
+    bool trains = !options->gemm_only && !options->features;
+    if (status == RIN_OK) status = rin_backend_create(device, &backend, &b.backend, error);
     if (status == RIN_OK) result->threads = b.backend->threads;
     if (status == RIN_OK && !(b.seconds = rin_calloc((size_t)RIN_MAX(2 * options->steps, 5), sizeof *b.seconds, error)))
         status = RIN_ERR_MEMORY;
-    if (status == RIN_OK && !options->gemm_only) status = bench_train(&b, error);
-    if (status == RIN_OK && !options->gemm_only) status = bench_forward(&b, error);
-    if (status == RIN_OK && !options->gemm_only && options->sample_steps) status = bench_sample(&b, error);
+    if (status == RIN_OK && trains) status = bench_train(&b, error);
+    if (status == RIN_OK && trains) status = bench_forward(&b, error);
+    if (status == RIN_OK && trains && options->sample_steps) status = bench_sample(&b, error);
+    if (status == RIN_OK && options->features) status = bench_features(&b, device, error);
     if (status == RIN_OK) status = bench_product(&b, error);
     if (status == RIN_OK && options->profile) status = rin_text_take(&b.profile, &result->profile, error);
     rin_text_clear(&b.profile);
-    if (options->gemm_only) result->peak_rss_bytes = peak_memory();
+    if (!trains) result->peak_rss_bytes = peak_memory();
     if (status != RIN_OK) {
         rin_string_free(result->profile);
         *result = (rin_bench_result){0};

@@ -46,6 +46,7 @@ static void print_lines(const rin_config *config, const measured *m, rin_text *t
                  (long long)config->train.batch, (long long)config->train.accumulate,
                  config->train.accumulate == 1 ? "" : "s");
     for (int i = 0; i < RIN_N_NEEDS; i++) {
+        if (!m->needs.bytes[i]) continue;
         rin_text_add(text, "%-18s%15.1f MiB\n", rin_need_name((rin_need)i), (double)m->needs.bytes[i] / mib);
     }
     rin_text_add(text, "together          %15.1f MiB\n", (double)rin_needs_total(&m->needs) / mib);

@@ -102,6 +102,29 @@ rin_status rin_extractor_create(const rin_extractor_options *options, rin_weight
     return status;
 }
 
+rin_status rin_extractor_measure(const rin_extractor_options *options, rin_backend *backend, uint64_t *bytes,
+                                 rin_error *error) {
+    rin_graph *graph = NULL;
+    rin_weights *layout = NULL;
+    rin_plan *plan = NULL;
+    rin_program_bytes program;
+    *bytes = 0;
+    rin_status status = build(options, &graph, error);
+    if (status == RIN_OK) status = rin_weights_lay_out(graph, backend, &layout, error);
+    if (status == RIN_OK) status = rin_remove_dead(graph, error);
+    if (status == RIN_OK && backend->table->packs) status = rin_pack(graph, error);
+    if (status == RIN_OK) status = rin_plan_create(graph, false, &plan, error);
+    if (status == RIN_OK) status = rin_program_measure(graph, plan, layout, &program, error);
+    if (status == RIN_OK) {
+        uint64_t weights = 2 * (uint64_t)layout->count * backend->table->element_size; /* an average beside them */
+        *bytes = weights + program.arena + program.constants + program.scratch;
+    }
+    rin_plan_free(plan);
+    rin_weights_free(layout);
+    rin_graph_free(graph);
+    return status;
+}
+
 void rin_extractor_free(rin_extractor *extractor) {
     if (!extractor) return;
     rin_program_free(extractor->program);

@@ -89,6 +89,9 @@ rin_status rin_extractor_create(const rin_extractor_options *options, rin_weight
  */
 rin_status rin_extractor_open(const rin_extractor_options *options, const char *path, rin_extractor **out,
                               rin_error *error) RIN_CHECKED;
+/* Bytes that one takes on a backend, of which it is none: nothing is allocated. */
+rin_status rin_extractor_measure(const rin_extractor_options *options, rin_backend *backend, uint64_t *bytes,
+                                 rin_error *error) RIN_CHECKED;
 void rin_extractor_free(rin_extractor *extractor);
 /* SHA-256 of the weights' names and float32 values, in the network's order: 64 hexadecimal digits. */
 const char *rin_extractor_weights_hash(const rin_extractor *extractor);

@@ -63,6 +63,13 @@ rin_status rin_judge_create(const rin_config *config, rin_listener listener, rin
     return status;
 }
 
+rin_status rin_judge_measure(const rin_config *config, rin_backend *backend, uint64_t *bytes, rin_error *error) {
+    static const char *const outputs[] = {"pool3"};
+    const rin_extractor_options options = {
+        .network = RIN_NETWORK_INCEPTION, .batch = config->eval.batch, .outputs = outputs, .n_outputs = 1};
+    return rin_extractor_measure(&options, backend, bytes, error);
+}
+
 void rin_judge_free(rin_judge *judge) {
     if (!judge) return;
     rin_set_clear(&judge->reference);

@@ -13,6 +13,9 @@ typedef struct rin_judge rin_judge;
  */
 rin_status rin_judge_create(const rin_config *config, rin_listener listener, rin_judge **out,
                             rin_error *error) RIN_CHECKED;
+/* Bytes that one takes on a backend. */
+rin_status rin_judge_measure(const rin_config *config, rin_backend *backend, uint64_t *bytes,
+                             rin_error *error) RIN_CHECKED;
 void rin_judge_free(rin_judge *judge);
 /* The score of train.eval_count samples. deviation: over subsets, 0 of fid. Errors: NUMERIC; MEMORY; CANCELLED. */
 rin_status rin_judge_score(rin_judge *judge, rin_model *model, rin_listener listener, double *score, double *deviation,

@@ -5,6 +5,7 @@
 #include "data/data.h"
 #include "exec/exec.h"
 #include "model/model.h"
+#include "score/judge.h"
 #include "train/step.h"
 
 static const struct {
@@ -18,6 +19,7 @@ static const struct {
     [RIN_NEED_CONSTANTS] = {"constants", "constants"},
     [RIN_NEED_SCRATCH] = {"scratch", "scratch"},
     [RIN_NEED_BATCHES] = {"batches", "batches of data"},
+    [RIN_NEED_JUDGE] = {"scores", "scores of samples"},
 };
 
 const char *rin_need_key(rin_need need) {
@@ -130,6 +132,8 @@ rin_status rin_needs_measure_graph(const rin_config *config, const rin_backend *
                              .apart = !asked.table->kernels};
     }
     rin_weights_free(layout);
+    if (status == RIN_OK && config->train.eval_every)
+        status = rin_judge_measure(config, &asked, &needs->bytes[RIN_NEED_JUDGE], error);
     return status;
 }
 

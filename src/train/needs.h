@@ -16,6 +16,7 @@ typedef enum rin_need {
     RIN_NEED_CONSTANTS,
     RIN_NEED_SCRATCH, /* of the kernels */
     RIN_NEED_BATCHES, /* images and labels on their way from the data set */
+    RIN_NEED_JUDGE,   /* the network that samples are scored by */
     RIN_N_NEEDS
 } rin_need;
 
