@@ -78,12 +78,6 @@ void rin_judge_free(rin_judge *judge) {
     rin_free(judge);
 }
 
-static bool tick(void *user, int64_t done, int64_t total) {
-    rin_loading *loading = user;
-    rin_loading_tell(&loading->listener, "compare", (size_t)done, (size_t)total, loading->begun, &loading->cancel);
-    return !atomic_load(&loading->cancel);
-}
-
 static rin_status compare(rin_judge *j, rin_set *samples, double *score, double *deviation, rin_error *error) {
     if (j->fid) {
         rin_frechet result;
@@ -97,7 +91,8 @@ static rin_status compare(rin_judge *j, rin_set *samples, double *score, double 
     rin_rows b = rin_row_file_rows(&j->reference.features, j->reference.n);
     rin_spread spread;
     int64_t size;
-    rin_status status = rin_kid(&a, &b, &options, (rin_ticker){tick, &j->loading}, NULL, &size, &spread, error);
+    rin_status status = rin_kid(&a, &b, &options, (rin_ticker){rin_score_tick, &j->loading}, NULL, &size, &spread,
+                                error);
     *score = spread.mean;
     *deviation = spread.deviation;
     return status;

@@ -142,13 +142,6 @@ static rin_status measure_sets(scoring *s, rin_error *error) {
 
 /* ---- scores ---- */
 
-static bool tick(void *user, int64_t done, int64_t total) {
-    scoring *s = user;
-    rin_loading_tell(&s->loading.listener, "compare", (size_t)done, (size_t)total, s->loading.begun,
-                     &s->loading.cancel);
-    return !atomic_load(&s->loading.cancel);
-}
-
 static rin_score_spread spread_of(rin_spread spread) {
     return (rin_score_spread){spread.mean, spread.deviation};
 }
@@ -173,7 +166,7 @@ static rin_status compare(scoring *s, rin_error *error) {
     rin_rows judged = rin_row_file_rows(&s->judged.features, s->judged.n);
     rin_rows against = rin_row_file_rows(&s->against.features, s->against.features.n);
     rin_rows logits = rin_row_file_rows(&s->judged.logits, s->judged.n);
-    rin_ticker ticker = {tick, s};
+    rin_ticker ticker = {rin_score_tick, &s->loading};
     rin_spread spread;
     rin_status status = RIN_OK;
     s->loading.begun = rin_clock_seconds();

@@ -46,6 +46,12 @@ typedef struct rin_set {
     bool measured;                 /* its features were made here, by the gauge's network */
 } rin_set;
 
+/* Tells the listener, since loading->begun, with what is left; CANCELLED when it says stop. unit may be NULL. */
+rin_status rin_score_tell(rin_loading *loading, const char *doing, const char *unit, int64_t done, int64_t total,
+                          rin_error *error) RIN_CHECKED;
+/* The same as a ticker of metric.h, of comparing: user is a rin_loading. */
+bool rin_score_tick(void *loading, int64_t done, int64_t total);
+
 void rin_set_init(rin_set *set, unsigned needs);
 void rin_set_clear(rin_set *set);
 

@@ -4,6 +4,23 @@
 
 #include <string.h>
 
+rin_status rin_score_tell(rin_loading *loading, const char *doing, const char *unit, int64_t done, int64_t total,
+                          rin_error *error) {
+    double seconds = rin_clock_seconds() - loading->begun;
+    rin_progress progress = {.doing = doing, .done = done, .total = total, .seconds = seconds, .unit = unit};
+    if (done > 0) progress.eta = seconds / (double)done * (double)(total - done);
+    if (unit && seconds > 0) progress.images_per_second = (double)done / seconds;
+    const rin_listener *listener = &loading->listener;
+    if (listener->on_progress && !listener->on_progress(listener->user, &progress))
+        atomic_store(&loading->cancel, true);
+    if (!atomic_load(&loading->cancel)) return RIN_OK;
+    return rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %lld of %lld", (long long)done, (long long)total);
+}
+
+bool rin_score_tick(void *loading, int64_t done, int64_t total) {
+    return rin_score_tell(loading, "compare", NULL, done, total, NULL) == RIN_OK;
+}
+
 void rin_set_init(rin_set *set, unsigned needs) {
     *set = (rin_set){.needs = needs, .features.fd = -1, .logits.fd = -1};
 }
@@ -114,13 +131,6 @@ rin_status rin_gauge_take(rin_gauge *gauge, rin_set *set, const float *inputs, i
 
 /* ---- pictures ---- */
 
-static rin_status go_on(const rin_gauge *gauge, int64_t done, int64_t total, rin_error *error) {
-    rin_loading_tell(&gauge->loading->listener, "measure", (size_t)done, (size_t)total, gauge->loading->begun,
-                     &gauge->loading->cancel);
-    if (!atomic_load(&gauge->loading->cancel)) return RIN_OK;
-    return rin_error_set(error, RIN_ERR_CANCELLED, "stopped after %lld of %lld", (long long)done, (long long)total);
-}
-
 static rin_status measure(rin_set *set, rin_gauge *gauge, rin_pictures *pictures, rin_error *error) {
     rin_intake intake = rin_gauge_intake(gauge);
     rin_feeder *feeder = NULL;
@@ -131,7 +141,9 @@ static rin_status measure(rin_set *set, rin_gauge *gauge, rin_pictures *pictures
     while (status == RIN_OK && n) {
         status = rin_feeder_next(feeder, &inputs, &n, &done, error);
         if (status == RIN_OK && n) status = rin_gauge_take(gauge, set, inputs, n, error);
-        if (status == RIN_OK) status = go_on(gauge, done, rin_pictures_count(pictures), error);
+        if (status == RIN_OK)
+            status = rin_score_tell(gauge->loading, "measure", gauge->clip.frames ? "clips" : "images", done,
+                                    rin_pictures_count(pictures), error);
     }
     char sizes[RIN_SIZES_TEXT];
     if (status == RIN_OK) {
@@ -178,7 +190,7 @@ static rin_status copy_rows(rin_set *set, const rin_gauge *gauge, const rin_npz 
         int64_t some = RIN_MIN(ROWS, n - i);
         status = rin_npz_stream_floats(stream, rows, some * dim, error);
         if (status == RIN_OK) status = rin_set_add(set, rows, rows, some, error);
-        if (status == RIN_OK) status = go_on(gauge, i + some, n, error);
+        if (status == RIN_OK) status = rin_score_tell(gauge->loading, "read", NULL, i + some, n, error);
     }
     rin_npz_stream_close(stream);
     rin_free(rows);
