@@ -10,13 +10,17 @@
 /* Rows of float32 features, (n, dim), wherever they lie: in memory, or in a file that is larger than it. */
 typedef struct rin_rows {
     int64_t n, dim;
-    /* Rows first .. first + count into out (count, dim). Called from one thread at a time. */
+    /* Rows first .. first + count into out (count, dim). Called from one thread at a time, in any order of rows. */
     rin_status (*read)(void *user, int64_t first, int64_t count, float *out, rin_error *error);
     void *user;
+    const float *values; /* (n, dim), borrowed: they are in memory, and there is no read; else NULL */
 } rin_rows;
 
 /* Rows that are in memory; values (n, dim) is borrowed. */
 rin_rows rin_rows_of_memory(const float *values, int64_t n, int64_t dim);
+/* Rows first .. first + count, which there must be, from wherever they lie. Errors: those of read; ARG; NUMERIC for a
+ * number that is not finite, whose row the message names. */
+rin_status rin_rows_read(const rin_rows *rows, int64_t first, int64_t count, float *out, rin_error *error) RIN_CHECKED;
 
 /* Told how far a long computation is, a few times a second; false: stop, and the call ends with CANCELLED. */
 typedef struct rin_ticker {
@@ -26,15 +30,21 @@ typedef struct rin_ticker {
 
 /* ---- moments: section 3 of the evaluation document ---- */
 
-/* Mean and scatter of rows seen so far: streamed in batches of any size, parts merged in the order of the calls. */
+/*
+ * Mean and scatter of rows seen so far: streamed in batches of any size, parts merged in the order of the calls. Rows
+ * wait until there are enough for a fast update, so that only rin_gaussian_of_moments knows of all of them, and so that
+ * batches of another size make the same bits.
+ */
 typedef struct rin_moments {
-    int64_t n, dim;
-    double *mean;    /* (dim) */
-    double *scatter; /* (dim, dim) sum of the outer products of centred rows */
-    double *work;    /* of rin_moments_add */
-    int64_t capacity;
+    int64_t n, dim;  /* n: rows seen, waiting ones among them */
+    double *mean;    /* (dim) of the rows that wait no more */
+    double *scatter; /* (dim, dim) sum of the outer products of these rows, centred: the lower triangle of it */
+    float *waiting;  /* (waits, dim) */
+    int64_t waits;
+    double *work; /* of an update */
 } rin_moments;
 
+/* dim: 1 to 32000. */
 rin_status rin_moments_init(rin_moments *moments, int64_t dim, rin_error *error) RIN_CHECKED;
 void rin_moments_clear(rin_moments *moments);
 /* rows (count, dim). Errors: NUMERIC for a number that is not finite, whose row (counted from the first ever added) the
@@ -66,8 +76,8 @@ typedef struct rin_frechet {
     double trace1, trace2, trace_sqrt;
 } rin_frechet;
 
-/* Errors: SHAPE; NUMERIC for input that is not finite, for a sigma that is no covariance, for a raw distance below
- * -1e-6 (trace1 + trace2); MEMORY. */
+/* Errors: SHAPE; those of rin_gaussian_check; NUMERIC for a sigma that is no covariance, for a raw distance below
+ * -1e-6 (trace1 + trace2); MEMORY. Cost: memory of 5 matrices (dim, dim). */
 rin_status rin_frechet_distance(const rin_gaussian *a, const rin_gaussian *b, rin_frechet *out,
                                 rin_error *error) RIN_CHECKED;
 
@@ -90,6 +100,8 @@ typedef struct rin_spread {
     int64_t n;
 } rin_spread;
 
+/* How many splits n rows make; 0 for splits that are not allowed. */
+int64_t rin_splits_count(rin_splits splits, int64_t n);
 /* logits (n, classes). scores: NULL, or room for as many as there are splits. Errors: ARG for more splits than rows or
  * none; NUMERIC; MEMORY; CANCELLED. */
 rin_status rin_inception_score(const rin_rows *logits, rin_splits splits, rin_ticker ticker, double *scores,

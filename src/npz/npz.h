@@ -22,30 +22,34 @@ typedef struct rin_npz_array {
 typedef struct rin_npz rin_npz;
 
 /*
- * Opens a file by its content, not by its name. Members of other kinds (objects, structured types, text, more than
- * RIN_NPZ_MOST_RANK dimensions) are an error that names them, and so is a count that its member's bytes cannot hold.
+ * Opens a file by its content, not by its name. Members of a zip whose names do not end in .npy are passed over. Arrays
+ * of other kinds (objects, structured types, text, more than RIN_NPZ_MOST_RANK dimensions) are an error that names
+ * them, and so is a count that does not fit its member's bytes, and a name that is there twice. The file is kept open.
  * Ownership: *out is closed by rin_npz_close, which accepts NULL. Errors: IO; FORMAT; UNSUPPORTED; MEMORY.
  */
 rin_status rin_npz_open(const char *path, rin_npz **out, rin_error *error) RIN_CHECKED;
 void rin_npz_close(rin_npz *npz);
 size_t rin_npz_count(const rin_npz *npz);
-const rin_npz_array *rin_npz_get(const rin_npz *npz, size_t index);          /* borrowed; NULL past the last */
+const rin_npz_array *rin_npz_get(const rin_npz *npz, size_t index);      /* borrowed; NULL past the last */
 const rin_npz_array *rin_npz_find(const rin_npz *npz, const char *name); /* NULL: there is none */
 
-/* The whole array in C order as float64; n must be its count. Errors: ARG; IO; FORMAT, also for a wrong checksum. */
+/* The whole array in C order as float64, to which integers beyond 2^53 are rounded; n must be its count. Errors: ARG;
+ * IO; FORMAT, also for a wrong checksum; MEMORY. Threads: safe. */
 rin_status rin_npz_read(const rin_npz *npz, const rin_npz_array *array, double *out, int64_t n,
                         rin_error *error) RIN_CHECKED;
 
 /*
  * An array read from its beginning to its end, without ever being in memory as a whole. Only arrays in C order
  * (UNSUPPORTED), of which one with fewer than two dimensions longer than 1 is one however it says it lies. The checksum
- * is known, and a wrong one an error, when the last number is read. Several streams of one file may be open.
+ * is known, and a wrong one an error, when the last number is read at the latest. After an error a stream gives no more
+ * numbers. Several streams of one file may be open.
  * Ownership: *out is closed by rin_npz_stream_close, which accepts NULL; npz must outlive it.
  */
 typedef struct rin_npz_stream rin_npz_stream;
 rin_status rin_npz_stream_open(const rin_npz *npz, const rin_npz_array *array, rin_npz_stream **out,
                                rin_error *error) RIN_CHECKED;
-/* The next n numbers, of which there must be so many left, as floats, or, of an array of bytes, as bytes. */
+/* The next n numbers, of which there must be so many left, as floats, or, of an array of bytes, as bytes. Errors: ARG;
+ * IO; FORMAT; MEMORY. */
 rin_status rin_npz_stream_floats(rin_npz_stream *stream, float *out, int64_t n, rin_error *error) RIN_CHECKED;
 rin_status rin_npz_stream_bytes(rin_npz_stream *stream, uint8_t *out, int64_t n, rin_error *error) RIN_CHECKED;
 void rin_npz_stream_close(rin_npz_stream *stream);
