@@ -12,6 +12,9 @@ static bool is_model(const cJSON *json) {
 /* By what a case.json holds. What is none of them is taken for a model's case, which then says what it lacks. */
 static const rin_case_kind kinds[] = {
     {"model", is_model, rin_check_model},
+    {"files", rin_check_is_files, rin_check_files},
+    {"scores", rin_check_is_scores, rin_check_scores},
+    {"end to end", rin_check_is_end_to_end, rin_check_end_to_end},
     {"resize", rin_check_is_resize, rin_check_resize},
     {"network", rin_check_is_network, rin_check_network},
 };
