@@ -10,7 +10,7 @@ static const double features_double = 1e-6, features_float = 1e-5;
 /* "relative: float64 network 1e-5, float32 network 1e-4 (kid 1e-3); precision and recall exact" (its case.json). */
 static const double score_double = 1e-5, score_float = 1e-4, kid_double = 1e-5, kid_float = 1e-3;
 
-static const char *const features[] = {"pool3", "logits_unbiased"};
+static const char *const features[] = {"pool3", "logits_unbiased", "logits"};
 static const char *const scores[] = {"fid",    "trace_sqrt", "mean_term", "trace1",
                                      "trace2", "kid",        "precision", "recall"};
 
@@ -29,7 +29,7 @@ typedef struct set {
     float *pool3;                          /* (n, 2048) */
 } set;
 
-static const int64_t dims[RIN_COUNT(features)] = {RIN_INCEPTION_FEATURES, RIN_INCEPTION_CLASSES};
+static const int64_t dims[RIN_COUNT(features)] = {RIN_INCEPTION_FEATURES, RIN_INCEPTION_CLASSES, RIN_INCEPTION_CLASSES};
 
 static void clear_set(set *s) {
     for (size_t i = 0; i < RIN_COUNT(features); i++) rin_free(s->features[i]);

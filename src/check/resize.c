@@ -49,7 +49,7 @@ static rin_status find_picture(rin_case *c, const char *name, const rin_stored_t
 }
 
 static rin_status read_picture(rin_case *c, const cJSON *row, const char *name, picture *out, rin_error *error) {
-    enum { LONGEST = 16384 };
+    enum { LONGEST = 4096 };
     const rin_stored_tensor *tensor = NULL;
     int64_t height, width;
     rin_status status = find_picture(c, name, &tensor, error);

@@ -96,7 +96,7 @@ static rin_status compare_moments(rin_check *check, const char *set, const rin_g
 
 /* Streamed, in batches of any size. */
 static rin_status check_statistics(rin_check *check, rin_error *error) {
-    const char *set = rin_row_word(check->options, "set", "");
+    const char *set = rin_row_word(check->options, "set", check->name);
     table t = {0};
     rin_status status = read_set(check->of, set, &t, error);
     const int64_t batches[] = {1, 7, 64, RIN_MAX(t.n, 1)};
@@ -393,11 +393,25 @@ static rin_status check_rows(rin_case *c, const char *key, const char *name, che
     return RIN_OK;
 }
 
+/* Sets that have a mean or a covariance, but no row of their own. */
+static void check_other_statistics(rin_case *c) {
+    static const char *const prefixes[] = {"mu/", "sigma/"};
+    for (size_t i = 0; i < rin_safetensors_count(c->io); i++) {
+        const char *name = rin_safetensors_get(c->io, i)->name;
+        for (size_t k = 0; k < RIN_COUNT(prefixes); k++) {
+            if (!c->used[i] && strncmp(name, prefixes[k], strlen(prefixes[k])) == 0)
+                check_one(c, NULL, name + strlen(prefixes[k]), check_statistics);
+        }
+    }
+}
+
 rin_status rin_check_scores(rin_case *c, rin_error *error) {
     static const char permutation[] = "is/permutation";
     rin_status status = rin_case_open_numbers(c, error);
     if (status == RIN_OK) status = check_rows(c, "statistics", "set", check_statistics, error);
-    if (status == RIN_OK) status = check_rows(c, "fid", "name", check_fid, error);
+    if (status != RIN_OK) return status;
+    check_other_statistics(c);
+    status = check_rows(c, "fid", "name", check_fid, error);
     if (status != RIN_OK) return status;
     const cJSON *kid = cJSON_GetObjectItemCaseSensitive(c->json, "kid");
     if (cJSON_IsObject(kid)) check_one(c, kid, "kid", check_kid);
