@@ -306,9 +306,12 @@ static int64_t at(const stage *s, int64_t channel, int64_t y, int64_t x) {
     return ((channel * s->frames + s->frames / 2) * s->height + y) * s->width + x;
 }
 
-/* max|b| of the whole stage, as some channels are next to nothing; 0 where no row has it. Stages are positive. */
-static double scale_of(const item *it) {
-    return fmax(0, rin_row_number(it->row, "max", 0));
+/* max|b| of the whole stage, as some channels are next to nothing; without a row, that of what was computed. */
+static double scale_of(const item *it, const stage *s) {
+    int64_t n = s->channels * s->frames * s->height * s->width;
+    double most = 0, stated = fabs(rin_row_number(it->row, "max", 0));
+    for (int64_t i = 0; stated == 0 && i < n; i++) most = fmax(most, fabs(s->values[i]));
+    return fmax(stated, most);
 }
 
 /* All channels at four points of the frame in the middle. */
@@ -322,7 +325,7 @@ static rin_status check_points(rin_check *check, const stage *s, const item *it,
         for (int64_t k = 0; k < s->channels; k++)
             values[i * s->channels + k] = s->values[at(s, k, points[i][0], points[i][1])];
     }
-    rin_status status = rin_check_tensor(check, it->points, values, POINTS * s->channels, tolerance, scale_of(it),
+    rin_status status = rin_check_tensor(check, it->points, values, POINTS * s->channels, tolerance, scale_of(it, s),
                                          error);
     rin_free(values);
     return status;
@@ -365,7 +368,7 @@ static rin_status check_item(rin_check *check, const item *it, const stage *s, i
     if (it->points && status == RIN_OK) status = check_points(check, s, it, tolerance, error);
     if (it->channel && status == RIN_OK)
         status = rin_check_tensor(check, it->channel, s->values + at(s, s->channels / 2, 0, 0), plane,
-                                  fmax(tolerance, rounding_float), scale_of(it), error);
+                                  fmax(tolerance, rounding_float), scale_of(it, s), error);
     if (it->whole && status == RIN_OK) {
         status = spatial ? check_spatial(check, s, it, tolerance, error)
                          : rin_check_tensor(check, it->whole, s->values, n, tolerance, 0, error);
