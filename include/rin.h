@@ -411,9 +411,10 @@ RIN_API bool rin_device_get(int i, const char **name, const char **about, bool *
 
 /* ---- golden cases ---- */
 
-/* One check of a case folder. error and tolerance are relative to the largest number of the tensor. */
+/* One check of a case folder. error and tolerance are relative to the largest number of the tensor, or to what the case
+ * says; with a tolerance of 0 numbers must be equal. */
 typedef struct rin_check_result {
-    const char *name; /* "forward", "sample2", ... */
+    const char *name; /* "forward", "sample2", "a/tf/pool3", ... */
     bool passed;
     double error; /* the worst over all tensors of the check, relative to its tolerance */
     double tolerance;
@@ -425,8 +426,10 @@ typedef struct rin_check_result {
 typedef void (*rin_check_fn)(void *user, const rin_check_result *result);
 
 /*
- * Runs every check of the folder's case.json against its weights and numbers. on_result is called once a check; texts
- * are valid during the call. *n_failed counts checks over tolerance or not runnable. Errors: a folder that is no case.
+ * Runs every check of the folder's case.json against its numbers: of a model, whose weights are there, too; or, where
+ * case.json has rows of them, of what scores are made of: resizes, Inception and I3D with weights by formula, scores,
+ * numpy's files. on_result is called once a check; texts are valid during the call. *n_failed counts checks over
+ * tolerance or not runnable. Errors: a folder that is no case.
  */
 RIN_API rin_status rin_check_case(const char *folder, const char *device, int threads, rin_check_fn on_result,
                                   void *user, int *n_failed, rin_error *error);

@@ -1,124 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* Case folders: opening, reading, comparing, and the loop over their checks. */
+/* Case folders: opening them, finding out what kind of case it is, and telling how each of its checks ended. */
 #include <math.h>
 #include <string.h>
 
-#include "check/check.h"
-#include "sample/sample.h"
+#include "check/evaluation.h"
 
-static const rin_check_kind kinds[] = {
-    {"forward", false, rin_check_forward},
-    {"loss", true, rin_check_loss},
-    {"sample", false, rin_check_sample},
-    {"train", true, rin_check_train},
+static bool is_model(const cJSON *json) {
+    return cJSON_HasObjectItem(json, "model") || cJSON_HasObjectItem(json, "checks");
+}
+
+/* By what a case.json holds. What is none of them is taken for a model's case, which then says what it lacks. */
+static const rin_case_kind kinds[] = {
+    {"model", is_model, rin_check_model},
+    {"files", rin_check_is_files, rin_check_files},
+    {"scores", rin_check_is_scores, rin_check_scores},
+    {"end to end", rin_check_is_end_to_end, rin_check_end_to_end},
+    {"resize", rin_check_is_resize, rin_check_resize},
+    {"network", rin_check_is_network, rin_check_network},
 };
 
-/* ---- reading ---- */
+/* ---- the folder ---- */
 
-static const rin_stored_tensor *find(rin_check *check, const char *name) {
-    char full[512];
-    snprintf(full, sizeof full, "%s/%s", check->name, name);
-    const rin_safetensors *io = check->of->io;
-    for (size_t i = 0; i < rin_safetensors_count(io); i++) {
-        if (strcmp(rin_safetensors_get(io, i)->name, full) != 0) continue;
-        check->of->used[i] = true;
-        return rin_safetensors_get(io, i);
-    }
-    return NULL;
-}
-
-rin_status rin_check_read(rin_check *check, const char *name, bool optional, float **values, int64_t *n,
-                          rin_error *error) {
-    const rin_stored_tensor *tensor = find(check, name);
-    *values = NULL;
-    *n = 0;
-    if (!tensor && optional) return RIN_OK;
-    if (!tensor) return rin_error_set(error, RIN_ERR_FORMAT, "tensor '%s/%s' is missing", check->name, name);
-    *values = rin_calloc(tensor->n_elements, sizeof **values, error);
-    if (!*values) return RIN_ERR_MEMORY;
-    *n = (int64_t)tensor->n_elements;
-    rin_status status = rin_safetensors_read(check->of->io, tensor, *values, tensor->n_elements, error);
-    if (status == RIN_OK) return RIN_OK;
-    rin_free(*values);
-    *values = NULL;
-    return status;
-}
-
-void rin_check_ignore(rin_check *check, const char *name) {
-    (void)find(check, name);
-}
-
-rin_status rin_check_read_labels(rin_check *check, float **one_hot, rin_error *error) {
-    int64_t classes = check->of->config.model.num_classes, n = 0;
-    float *labels = NULL;
-    *one_hot = NULL;
-    if (!classes) return RIN_OK;
-    rin_status status = rin_check_read(check, "labels", false, &labels, &n, error);
-    if (status == RIN_OK && n != check->batch)
-        status = rin_error_set(error, RIN_ERR_SHAPE, "'%s/labels': one a batch example", check->name);
-    if (status == RIN_OK) *one_hot = rin_calloc((size_t)(n * classes), sizeof **one_hot, error);
-    if (status == RIN_OK && !*one_hot) status = RIN_ERR_MEMORY;
-    for (int64_t i = 0; i < n && status == RIN_OK; i++) {
-        if (labels[i] >= 0 && labels[i] < (float)classes) (*one_hot)[i * classes + (int64_t)labels[i]] = 1;
-        else
-            status = rin_error_set(error, RIN_ERR_FORMAT, "label %g of %lld classes", (double)labels[i],
-                                   (long long)classes);
-    }
-    rin_free(labels);
-    return status;
-}
-
-double rin_check_number(const rin_check *check, const char *key, double otherwise) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(check->options, key);
-    return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
-}
-
-const char *rin_check_word(const rin_check *check, const char *key, const char *otherwise) {
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(check->options, key));
-    return text ? text : otherwise;
-}
-
-/* ---- comparing ---- */
-
-rin_status rin_check_compare(rin_check *check, const char *name, const float *values, int64_t n, double tolerance,
-                             double scale, rin_error *error) {
-    float *expected;
-    int64_t n_expected;
-    tolerance = fmax(tolerance, check->of->backend->table->rounding);
-    rin_status status = rin_check_read(check, name, false, &expected, &n_expected, error);
-    if (status != RIN_OK) return status;
-    if (n_expected != n) {
-        status = rin_error_set(error, RIN_ERR_SHAPE, "'%s/%s' has %lld numbers, the model makes %lld", check->name,
-                               name, (long long)n_expected, (long long)n);
-    }
-    if (status == RIN_OK && scale == 0) {
-        for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs((double)expected[i]));
-    }
-    for (int64_t i = 0; i < n && status == RIN_OK; i++) {
-        double error_here = fabs((double)values[i] - (double)expected[i]) / (scale > 0 ? scale : 1);
-        if (!isfinite(error_here)) error_here = INFINITY;
-        if (error_here / tolerance > check->worst.error / check->worst.tolerance || check->worst.index < 0) {
-            check->worst.error = error_here;
-            check->worst.tolerance = tolerance;
-            check->worst.index = i;
-            snprintf(check->worst.tensor, sizeof check->worst.tensor, "%s/%s", check->name, name);
-        }
-    }
-    rin_free(expected);
-    return status;
-}
-
-/* ---- folders ---- */
-
-static rin_status load_section(rin_case *c, const char *section, rin_error *error) {
-    char *text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(c->json, section));
-    if (!text) return rin_error_set(error, RIN_ERR_FORMAT, "case.json has no object '%s'", section);
-    rin_status status = rin_config_load_json(&c->config, section, text, error);
-    cJSON_free(text);
-    return status;
-}
-
-static rin_status open_file(const rin_case *c, const char *name, rin_safetensors **file, rin_error *error) {
+rin_status rin_case_open_file(const rin_case *c, const char *name, rin_safetensors **file, rin_error *error) {
     char *path = rin_path_join(c->folder, name, error);
     if (!path) return RIN_ERR_MEMORY;
     rin_status status = rin_safetensors_open(path, file, error);
@@ -126,39 +29,34 @@ static rin_status open_file(const rin_case *c, const char *name, rin_safetensors
     return status;
 }
 
-static rin_status read_json(rin_case *c, rin_error *error) {
+rin_status rin_case_open_numbers(rin_case *c, rin_error *error) {
+    rin_status status = rin_case_open_file(c, "io.safetensors", &c->io, error);
+    if (status != RIN_OK) return status;
+    c->used = rin_calloc(rin_safetensors_count(c->io), sizeof *c->used, error);
+    return c->used ? RIN_OK : RIN_ERR_MEMORY;
+}
+
+rin_status rin_case_read_json(const rin_case *c, const char *name, cJSON **out, rin_error *error) {
     enum { MOST_BYTES = 1 << 20 };
-    char *path = rin_path_join(c->folder, "case.json", error), *text = NULL;
+    char *path = rin_path_join(c->folder, name, error), *text = NULL;
     size_t n;
     rin_status status = path ? rin_file_read(path, MOST_BYTES, &text, &n, error) : RIN_ERR_MEMORY;
     if (status == RIN_OK) {
-        c->json = cJSON_ParseWithLength(text, n);
-        if (!cJSON_IsObject(c->json)) status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' is not a JSON object", path);
+        *out = cJSON_ParseWithLength(text, n);
+        if (!*out) status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' is not JSON", path);
     }
     rin_free(text);
     rin_free(path);
     return status;
 }
 
-static rin_status open_case(rin_case *c, const char *device, int threads, rin_error *error) {
-    rin_config *defaults = NULL;
-    rin_backend_options options = {.threads = threads};
-    rin_status status = read_json(c, error);
-    if (status == RIN_OK) status = rin_config_create(&defaults, error);
-    if (status == RIN_OK) c->config = *defaults;
-    rin_config_free(defaults);
-    if (status == RIN_OK) status = load_section(c, "model", error);
-    if (status == RIN_OK) status = load_section(c, "diffusion", error);
-    /* The numbers were made without the random parts of training. */
-    c->config.model.drop_path = c->config.model.drop_units = c->config.model.drop_att =
-        c->config.diffusion.cond_dropout = 0;
-    if (status == RIN_OK) status = rin_config_validate(&c->config, error);
-    if (status == RIN_OK) status = open_file(c, "weights.safetensors", &c->weights_file, error);
-    if (status == RIN_OK) status = open_file(c, "io.safetensors", &c->io, error);
-    if (status == RIN_OK) status = rin_backend_create(device ? device : "cpu", &options, &c->backend, error);
-    if (status != RIN_OK) return status;
-    c->used = rin_calloc(rin_safetensors_count(c->io), sizeof *c->used, error);
-    return c->used ? RIN_OK : RIN_ERR_MEMORY;
+static rin_status open_case(rin_case *c, rin_error *error) {
+    rin_backend_options options = {.threads = c->threads};
+    rin_status status = rin_case_read_json(c, "case.json", &c->json, error);
+    if (status == RIN_OK && !cJSON_IsObject(c->json))
+        status = rin_error_set(error, RIN_ERR_FORMAT, "case.json is not a JSON object");
+    if (status == RIN_OK) status = rin_backend_create(c->device, &options, &c->backend, error);
+    return status;
 }
 
 static void close_case(rin_case *c) {
@@ -169,94 +67,93 @@ static void close_case(rin_case *c) {
     rin_free(c->used);
 }
 
-static rin_status load_weights(rin_check *check, bool training, rin_error *error) {
-    rin_case *c = check->of;
-    rin_status status = rin_model_create_weights(&c->config, c->weights_file, c->backend, training, &check->weights,
-                                                 error);
-    if (status == RIN_OK) status = rin_arena_read(check->weights, RIN_ARENA_WEIGHTS, "", c->weights_file, error);
-    if (status == RIN_OK) status = rin_arena_read(check->weights, RIN_ARENA_EMA, "", c->weights_file, error);
-    return status;
-}
-
-/* Examples of a check: the first dimension of the tensor that all of its kind have. */
-static rin_status find_batch(rin_check *check, rin_error *error) {
-    static const char *const names[] = {"x", "images", "noise0"};
-    for (size_t i = 0; i < RIN_COUNT(names); i++) {
-        const rin_stored_tensor *tensor = find(check, names[i]);
-        bool steps = strcmp(rin_check_word(check, "kind", ""), "train") == 0;
-        if (!tensor || !tensor->n_elements || tensor->rank < 2 + steps) continue;
-        check->batch = tensor->shape[steps];
-        if (check->batch >= 1) return RIN_OK;
-    }
-    return rin_error_set(error, RIN_ERR_FORMAT, "'%s' has none of x, images, noise0 in io.safetensors", check->name);
-}
-
-static rin_status run_check(rin_check *check, rin_error *error) {
-    const char *kind = rin_check_word(check, "kind", "");
+static const rin_case_kind *kind_of(const rin_case *c) {
     for (size_t i = 0; i < RIN_COUNT(kinds); i++) {
-        if (strcmp(kinds[i].kind, kind) != 0) continue;
-        rin_status status = find_batch(check, error);
-        if (status == RIN_OK) status = load_weights(check, kinds[i].training, error);
-        if (status == RIN_OK) status = kinds[i].run(check, error);
-        rin_weights_free(check->weights);
-        return status;
+        if (kinds[i].is(c->json)) return &kinds[i];
     }
-    return rin_error_set(error, RIN_ERR_UNSUPPORTED, "unknown kind of check '%s'", kind);
+    return &kinds[0];
 }
 
-static bool report(const rin_check *check, rin_status status, const rin_error *failure, rin_check_fn on_result,
-                   void *user) {
+/* ---- its tensors ---- */
+
+const rin_stored_tensor *rin_case_find(rin_case *c, const char *format, ...) {
+    char name[512];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    if (!c->io || length < 0 || (size_t)length >= sizeof name) return NULL;
+    for (size_t i = 0; i < rin_safetensors_count(c->io); i++) {
+        if (strcmp(rin_safetensors_get(c->io, i)->name, name) != 0) continue;
+        c->used[i] = true;
+        return rin_safetensors_get(c->io, i);
+    }
+    return NULL;
+}
+
+/* ---- how a check ended ---- */
+
+rin_check rin_check_begin(rin_case *c, const cJSON *options, const char *name) {
+    return (rin_check){.of = c, .options = options, .name = name, .worst = {.tolerance = 1, .index = -1}};
+}
+
+/* How far beyond its tolerance an error is; of none, any error is infinitely far. */
+static double excess(double error, double tolerance) {
+    if (tolerance > 0) return error / tolerance;
+    return error > 0 ? INFINITY : 0;
+}
+
+void rin_check_note(rin_check *check, const char *tensor, int64_t index, double error, double tolerance) {
+    if (!isfinite(error)) error = INFINITY;
+    bool worse = excess(error, tolerance) > excess(check->worst.error, check->worst.tolerance);
+    if (!worse && check->worst.index >= 0) return;
+    check->worst.error = error;
+    check->worst.tolerance = tolerance;
+    check->worst.index = index;
+    snprintf(check->worst.tensor, sizeof check->worst.tensor, "%s", tensor);
+}
+
+void rin_check_end(const rin_check *check, rin_status status, const rin_error *failure) {
+    rin_case *c = check->of;
     bool within = check->worst.index >= 0 && check->worst.error <= check->worst.tolerance;
+    const char *nothing = check->worst.index < 0 ? "nothing in it was compared" : "";
     rin_check_result result = {.name = check->name,
                                .passed = status == RIN_OK && within,
                                .error = check->worst.error,
                                .tolerance = check->worst.tolerance,
                                .tensor = check->worst.tensor,
                                .index = check->worst.index,
-                               .message = status == RIN_OK ? "" : failure->text};
-    if (on_result) on_result(user, &result);
-    return result.passed;
+                               .message = status == RIN_OK ? nothing : failure->text};
+    if (status != RIN_OK) c->incomplete = true;
+    if (!result.passed) c->n_failed++;
+    if (c->on_result) c->on_result(c->user, &result);
 }
 
 /* A tensor that belongs to no check means that something expected was not compared. */
-static bool report_unused(rin_case *c, rin_check_fn on_result, void *user) {
-    for (size_t i = 0; i < rin_safetensors_count(c->io); i++) {
+static void report_unused(rin_case *c) {
+    for (size_t i = 0; c->io && i < rin_safetensors_count(c->io); i++) {
         if (c->used[i]) continue;
         rin_check_result result = {.name = "unused",
                                    .tensor = rin_safetensors_get(c->io, i)->name,
                                    .index = -1,
                                    .message = "no check reads this tensor"};
-        if (on_result) on_result(user, &result);
-        return false;
+        c->n_failed++;
+        if (c->on_result) c->on_result(c->user, &result);
+        return;
     }
-    return true;
 }
 
 rin_status rin_check_case(const char *folder, const char *device, int threads, rin_check_fn on_result, void *user,
                           int *n_failed, rin_error *error) {
     if (n_failed) *n_failed = 0;
     if (!folder) return rin_error_null(error, __func__, "folder");
-    rin_case c = {.folder = folder};
-    int failed = 0;
-    bool all_ran = true;
-    rin_status status = open_case(&c, device, threads, error);
-    const cJSON *checks = cJSON_GetObjectItemCaseSensitive(c.json, "checks"), *item;
-    if (status == RIN_OK && cJSON_GetArraySize(checks) < 1)
-        status = rin_error_set(error, RIN_ERR_FORMAT, "case.json lists no checks");
-    if (status == RIN_OK) {
-        cJSON_ArrayForEach(item, checks) {
-            rin_check check = {.of = &c, .options = item, .worst = {.tolerance = 1, .index = -1}};
-            rin_error failure = {0};
-            check.name = rin_check_word(&check, "name", "(no name)");
-            rin_status ran = run_check(&check, &failure);
-            all_ran = all_ran && ran == RIN_OK;
-            failed += !report(&check, ran, &failure, on_result, user);
-        }
-        if (all_ran) failed += !report_unused(&c, on_result, user);
-    } else {
-        status = rin_error_prefix(error, status, "%.300s", folder);
-    }
+    rin_case c = {
+        .folder = folder, .device = device ? device : "cpu", .threads = threads, .on_result = on_result, .user = user};
+    rin_status status = open_case(&c, error);
+    if (status == RIN_OK) status = kind_of(&c)->run(&c, error);
+    if (status != RIN_OK) status = rin_error_prefix(error, status, "%.300s", folder);
+    else if (!c.incomplete) report_unused(&c);
+    if (n_failed) *n_failed = c.n_failed;
     close_case(&c);
-    if (n_failed) *n_failed = failed;
     return status;
 }

@@ -90,6 +90,16 @@ static bool is_case(const char *folder, const char *name, char path[PATH_MAX]) {
     return true;
 }
 
+/* Whether a case.json has a member that rin_check_case knows a kind of case by. */
+static bool has_known_member(const cJSON *json) {
+    static const char *const known[] = {"model", "checks", "rows",   "inputs",          "tensors",         "statistics",
+                                        "fid",   "kid",    "recall", "inception_score", "precision_recall"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (cJSON_HasObjectItem(json, known[i])) return true;
+    }
+    return false;
+}
+
 /* Whether a case.json is a sound one of another kind: numbers of an optimiser, say, which no model is to reproduce. */
 static bool is_other_kind(const char *folder) {
     enum { MOST_BYTES = 1 << 20 };
@@ -103,7 +113,7 @@ static bool is_other_kind(const char *folder) {
     if (text) {
         size_t n = fread(text, 1, MOST_BYTES, stream);
         cJSON *json = cJSON_ParseWithLength(text, n);
-        other = cJSON_IsObject(json) && !cJSON_HasObjectItem(json, "model") && !cJSON_HasObjectItem(json, "checks");
+        other = cJSON_IsObject(json) && !has_known_member(json);
         cJSON_Delete(json);
     }
     free(text);
@@ -143,7 +153,8 @@ static int check_folder(session *s, const char *folder) {
         code = RIN_EXIT_FAILED;
     }
     for (size_t i = 0; i < n_paths; i++) {
-        if (is_other_kind(paths[i])) rin_cli_note("%s: left out, its case.json has neither model nor checks", paths[i]);
+        if (is_other_kind(paths[i]))
+            rin_cli_note("%s: left out, its case.json is of no kind that can be checked", paths[i]);
         else if (code == RIN_EXIT_OK) code = check_case(s, paths[i]);
         free(paths[i]);
     }

@@ -218,8 +218,8 @@ static void multiply_row(const conv_sizes *s, const conv_finish *f, const float 
 static void multiply_share(const rin_task *task, const conv_sizes *s, const conv_finish *f, const float *panels,
                            const rin_team *team) {
     char *scratch = (char *)task->scratch + panel_floats(task) * sizeof(float) + (size_t)team->index * thread_bytes(s);
-    float *copies = (float *)(void *)scratch;
-    const float **runs = (const float **)(void *)(copies + most_copies(s) * s->run_floats);
+    const float **runs = (const float **)(void *)scratch; /* first: copies may be an odd number of floats */
+    float *copies = (float *)(void *)(runs + s->group * s->n_runs);
     rin_extent share;
     rin_team_share(team, rin_shape_rows(&s->y) / s->y.dim[3], 1, &share.begin, &share.end);
     for (int64_t at = share.begin; at < share.end; at += s->group) {

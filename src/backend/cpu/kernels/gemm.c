@@ -142,7 +142,7 @@ void RIN_KERNEL(gemm)(const rin_gemm *gemm, const rin_team *team) {
         return;
     }
     int64_t step = block_cols(gemm);
-    float *packed = gemm->scratch + (int64_t)team->index * step * gemm->k;
+    float *packed = gemm->b_packed ? NULL : gemm->scratch + (int64_t)team->index * step * gemm->k;
     for (int64_t col = n.begin; col < n.end; col += step) {
         rin_extent block = rin_block_at(n, col, step), packing = block;
         if (gemm->b_packed) {
