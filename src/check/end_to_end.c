@@ -43,7 +43,7 @@ static rin_preprocess kind_of(const rin_case *c) {
 
 static rin_status run_set(rin_case *c, set *s, rin_extractor *network, const rin_stored_tensor *images,
                           rin_error *error) {
-    uint8_t *pixels = NULL;
+    float *pixels = NULL;
     int64_t per_picture = images->rank == 4 ? images->shape[1] * images->shape[2] * 3 : 0;
     float *input = rin_calloc((size_t)rin_extractor_input_count(network), sizeof *input, error);
     rin_status status = input ? rin_case_read_pixels(c, images, 4, &pixels, error) : RIN_ERR_MEMORY;

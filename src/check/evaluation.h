@@ -51,7 +51,7 @@ rin_status rin_case_read(const rin_case *c, const rin_stored_tensor *tensor, dou
 rin_status rin_case_read_floats(const rin_case *c, const rin_stored_tensor *tensor, float **out,
                                 rin_error *error) RIN_CHECKED;
 /* Pictures: uint8, of that rank, three numbers innermost, none of the dimensions 0. */
-rin_status rin_case_read_pixels(const rin_case *c, const rin_stored_tensor *tensor, int rank, uint8_t **out,
+rin_status rin_case_read_pixels(const rin_case *c, const rin_stored_tensor *tensor, int rank, float **out,
                                 rin_error *error) RIN_CHECKED;
 
 /* ---- comparing ---- */

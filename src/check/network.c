@@ -172,7 +172,7 @@ static rin_status list_items(network_case *n, rin_error *error) {
 typedef struct run {
     network_case *in;
     const item *first; /* any of the run: its name begins with that of the run */
-    uint8_t *pixels;   /* NULL: there is no picture */
+    float *pixels;     /* NULL: there is no picture */
     int64_t frames, height, width;
     float *input;  /* (frames, side, side, 3) made of the pixels */
     float *stored; /* the same, where all of it is stored; else NULL */
@@ -206,7 +206,7 @@ static rin_status make_input(run *r, rin_error *error) {
     r->input = rin_calloc((size_t)input_count(r), sizeof *r->input, error);
     rin_status status = r->input ? RIN_OK : RIN_ERR_MEMORY;
     for (int64_t t = 0; t < r->frames && status == RIN_OK; t++) {
-        const uint8_t *pixels = r->pixels + t * r->height * r->width * 3;
+        const float *pixels = r->pixels + t * r->height * r->width * 3;
         float *out = r->input + t * per_frame;
         int height = (int)r->height, width = (int)r->width;
         if (r->in->network == RIN_NETWORK_I3D)

@@ -14,7 +14,7 @@ bool rin_check_is_resize(const cJSON *json) {
 
 /* A picture: pixels (height, width, 3). */
 typedef struct picture {
-    uint8_t *pixels;
+    float *pixels;
     int64_t height, width;
 } picture;
 
@@ -25,11 +25,12 @@ typedef struct picture {
 static rin_status enlarge(picture *p, int64_t height, int64_t width, rin_error *error) {
     enum { CHANNELS = 3 };
     int64_t a = (height + p->height - 1) / p->height, b = (width + p->width - 1) / p->width;
-    uint8_t *large = rin_calloc((size_t)(height * width), CHANNELS, error);
+    float *large = rin_calloc((size_t)(height * width), CHANNELS * sizeof *large, error);
     if (!large) return RIN_ERR_MEMORY;
     for (int64_t y = 0; y < height; y++) {
         for (int64_t x = 0; x < width; x++)
-            memcpy(large + (y * width + x) * CHANNELS, p->pixels + (y / a * p->width + x / b) * CHANNELS, CHANNELS);
+            memcpy(large + (y * width + x) * CHANNELS, p->pixels + (y / a * p->width + x / b) * CHANNELS,
+                   CHANNELS * sizeof *large);
     }
     rin_free(p->pixels);
     *p = (picture){large, height, width};

@@ -64,7 +64,7 @@ rin_status rin_case_read_floats(const rin_case *c, const rin_stored_tensor *tens
     return *out ? rin_safetensors_read(c->io, tensor, *out, (size_t)tensor->n_elements, error) : RIN_ERR_MEMORY;
 }
 
-rin_status rin_case_read_pixels(const rin_case *c, const rin_stored_tensor *tensor, int rank, uint8_t **out,
+rin_status rin_case_read_pixels(const rin_case *c, const rin_stored_tensor *tensor, int rank, float **out,
                                 rin_error *error) {
     enum { CHANNELS = 3, LONGEST = 1 << 20 };
     *out = NULL;
@@ -74,8 +74,7 @@ rin_status rin_case_read_pixels(const rin_case *c, const rin_stored_tensor *tens
         return rin_error_set(error, RIN_ERR_SHAPE, "'%s' is not U8 of %d dimensions, the last one 3", tensor->name,
                              rank);
     }
-    *out = rin_calloc((size_t)tensor->n_elements, 1, error);
-    return *out ? rin_safetensors_read_bytes(c->io, tensor, *out, (size_t)tensor->n_elements, error) : RIN_ERR_MEMORY;
+    return rin_case_read_floats(c, tensor, out, error);
 }
 
 /* ---- comparing ---- */
@@ -210,7 +209,7 @@ rin_status rin_check_sums(rin_check *check, const cJSON *row, const char *name, 
 
 rin_preprocess rin_preprocess_find(const char *name, size_t length) {
     int kind = 0;
-    for (; kind < RIN_N_PREPROCESS; kind++) {
+    for (; kind < (int)RIN_N_PREPROCESS; kind++) {
         const char *known = rin_preprocess_name((rin_preprocess)kind);
         if (strlen(known) == length && strncmp(known, name, length) == 0) break;
     }

@@ -36,6 +36,7 @@ void rin_i3d_build(rin_graph *graph, int64_t batch, int64_t frames, const char *
 /* tf: TensorFlow 1's bilinear, Inception and I3D; half_pixel: bilinear at half-pixel centres, clean: Pillow's bicubic,
  * Inception; crop: half-pixel bilinear, short side to 224, centre crop, I3D. */
 bool rin_preprocess_is_for(rin_preprocess kind, rin_feature_network network);
+#define RIN_N_PREPROCESS ((rin_preprocess)(RIN_PREPROCESS_CROP + 1)) /* how many there are; none of them */
 const char *rin_preprocess_name(rin_preprocess kind);
 
 /*

@@ -268,12 +268,14 @@ static void test_inception(void **state) {
     static double map[MAP * MAP * CHANNELS], wide[SIDE * SIDE * 3], flat[CHANNELS * MAP * MAP];
     static float maps[CHANNELS * MAP * MAP];
     uint8_t picture[4][3] = {{0, 50, 255}, {90, 20, 3}, {200, 0, 40}, {77, 180, 128}};
+    float colours[4 * 3];
     double points[4][CHANNELS], sum = 0, sum_sq = 0, most = 0;
+    for (int i = 0; i < 4 * 3; i++) colours[i] = picture[i / 3][i % 3];
     rin_error error = {0};
     rin_extractor *network;
     const rin_extractor_options options = {RIN_NETWORK_INCEPTION, 1, 1, stages, 1, "cpu", 2};
     assert_ok(rin_extractor_create(&options, rin_formula_weights(), &network, &error), &error);
-    assert_ok(rin_inception_input(RIN_PREPROCESS_TF, picture[0], 2, 2, input, &error), &error);
+    assert_ok(rin_inception_input(RIN_PREPROCESS_TF, colours, 2, 2, input, &error), &error);
     assert_ok(rin_extractor_run(network, input, 1, &error), &error);
     rin_program *program = rin_extractor_program(network);
     assert_ok(rin_program_read_double(program, stages[0], map, MAP * MAP * CHANNELS, &error), &error);
