@@ -209,6 +209,21 @@ void rin_lock_release(rin_lock *lock); /* does nothing when it is not held */
 /* Whether the file at path is still the one that is locked, rather than one that took its place; true when not held. */
 bool rin_lock_is_at(const rin_lock *lock, const char *path);
 
+/* ---- hashes ---- */
+
+/* SHA-256 of everything that is added. */
+typedef struct rin_hash {
+    void *state;
+    bool failed;
+} rin_hash;
+
+enum { RIN_HASH_TEXT = 65 /* 64 hexadecimal digits and a NUL */ };
+
+void rin_hash_begin(rin_hash *hash);
+void rin_hash_add(rin_hash *hash, const void *bytes, size_t n);
+/* Frees what begin took, in any case. Errors: MEMORY. */
+rin_status rin_hash_end(rin_hash *hash, char out[RIN_HASH_TEXT], rin_error *error) RIN_CHECKED;
+
 /* ---- time ---- */
 
 double rin_clock_seconds(void); /* monotonic */

@@ -57,6 +57,10 @@ rin_status rin_weights_init(rin_weights *weights, uint64_t seed, rin_error *erro
 void rin_weights_upload(rin_weights *weights, rin_arena arena, const rin_tensor *tensor, const float *values);
 void rin_weights_download(const rin_weights *weights, rin_arena arena, const rin_tensor *tensor, float *values);
 
+/* SHA-256 of the tensors' names and float32 values, in their order. Errors: MEMORY. */
+rin_status rin_weights_hash(const rin_weights *weights, rin_arena arena, char out[RIN_HASH_TEXT],
+                            rin_error *error) RIN_CHECKED;
+
 /* A bf16 copy of an arena beside it, for programs that are narrowed; made anew where the arena has changed. */
 rin_status rin_weights_add_narrow(rin_weights *weights, rin_arena arena, rin_error *error) RIN_CHECKED;
 void rin_weights_refresh_narrow(rin_weights *weights, rin_arena arena);

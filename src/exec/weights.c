@@ -118,6 +118,24 @@ void rin_weights_download(const rin_weights *weights, rin_arena arena, const rin
     rin_backend_download(weights->backend, values, place(weights, arena, tensor), RIN_TYPE_REAL, tensor->count);
 }
 
+rin_status rin_weights_hash(const rin_weights *weights, rin_arena arena, char out[RIN_HASH_TEXT], rin_error *error) {
+    rin_hash hash;
+    bool good = true;
+    rin_hash_begin(&hash);
+    for (int i = 0; i < weights->n_tensors && good; i++) {
+        const rin_tensor *tensor = &weights->tensors[i];
+        float *values = rin_calloc((size_t)tensor->count, sizeof *values, error);
+        good = values != NULL;
+        if (!good) break;
+        rin_weights_download(weights, arena, tensor, values);
+        rin_hash_add(&hash, tensor->name, strlen(tensor->name) + 1);
+        rin_hash_add(&hash, values, (size_t)tensor->count * sizeof *values);
+        rin_free(values);
+    }
+    rin_status status = rin_hash_end(&hash, out, error);
+    return good ? status : RIN_ERR_MEMORY;
+}
+
 rin_status rin_weights_add_narrow(rin_weights *weights, rin_arena arena, rin_error *error) {
     if (weights->narrow[arena].memory) return RIN_OK;
     return rin_backend_alloc(weights->backend, (weights->count + 1) / 2, &weights->narrow[arena].memory, error);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* A network with its weights, bound to a batch. */
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "feature/feature.h"
@@ -11,44 +10,20 @@ struct rin_extractor {
     rin_program *program;
     int64_t batch, per_input; /* numbers of one picture or clip */
     float *inputs;            /* a batch, whose rest is zeros */
-    char hash[RIN_WEIGHTS_HASH];
+    char hash[RIN_HASH_TEXT];
 };
 
-/* ---- weights ---- */
-
-static rin_status fill_all(rin_extractor *e, rin_weights_source source, EVP_MD_CTX *digest, rin_error *error) {
-    for (int i = 0; i < e->weights->n_tensors; i++) {
+static rin_status load_weights(rin_extractor *e, rin_weights_source source, rin_error *error) {
+    rin_status status = RIN_OK;
+    for (int i = 0; i < e->weights->n_tensors && status == RIN_OK; i++) {
         const rin_tensor *tensor = &e->weights->tensors[i];
         float *values = rin_calloc((size_t)tensor->count, sizeof *values, error);
-        rin_status status = values ? source.fill(source.user, tensor, values, error) : RIN_ERR_MEMORY;
-        if (status == RIN_OK) {
-            rin_weights_upload(e->weights, RIN_ARENA_WEIGHTS, tensor, values);
-            bool good = EVP_DigestUpdate(digest, tensor->name, strlen(tensor->name) + 1) &&
-                        EVP_DigestUpdate(digest, values, (size_t)tensor->count * sizeof *values);
-            if (!good) status = rin_error_set(error, RIN_ERR_INTERNAL, "no SHA-256 of the weights");
-        }
+        status = values ? source.fill(source.user, tensor, values, error) : RIN_ERR_MEMORY;
+        if (status == RIN_OK) rin_weights_upload(e->weights, RIN_ARENA_WEIGHTS, tensor, values);
         rin_free(values);
-        if (status != RIN_OK) return status;
     }
-    return RIN_OK;
+    return status == RIN_OK ? rin_weights_hash(e->weights, RIN_ARENA_WEIGHTS, e->hash, error) : status;
 }
-
-static rin_status load_weights(rin_extractor *e, rin_weights_source source, rin_error *error) {
-    unsigned char bytes[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    rin_status status = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL)
-                            ? fill_all(e, source, digest, error)
-                            : rin_error_set(error, RIN_ERR_MEMORY, "no SHA-256 of the weights");
-    if (status == RIN_OK && !EVP_DigestFinal_ex(digest, bytes, &n))
-        status = rin_error_set(error, RIN_ERR_INTERNAL, "no SHA-256 of the weights");
-    for (unsigned i = 0; i < n && 2 * i + 2 < RIN_WEIGHTS_HASH; i++)
-        snprintf(e->hash + 2 * (size_t)i, 3, "%02x", (unsigned)bytes[i]);
-    EVP_MD_CTX_free(digest);
-    return status;
-}
-
-/* ---- the network ---- */
 
 static rin_status build(const rin_extractor_options *o, rin_graph **out, rin_error *error) {
     rin_graph *graph = rin_graph_create(error);

@@ -64,8 +64,6 @@ rin_weights_source rin_formula_weights(void);
  */
 double rin_formula_projection(const char *name, const double *values, int64_t n);
 
-enum { RIN_WEIGHTS_HASH = 65 };
-
 /* ---- networks that are ready to run ---- */
 
 typedef struct rin_extractor rin_extractor;
@@ -94,7 +92,7 @@ rin_status rin_extractor_open(const rin_extractor_options *options, const char *
 rin_status rin_extractor_measure(const rin_extractor_options *options, rin_backend *backend, uint64_t *bytes,
                                  rin_error *error) RIN_CHECKED;
 void rin_extractor_free(rin_extractor *extractor);
-/* SHA-256 of the weights' names and float32 values, in the network's order: 64 hexadecimal digits. */
+/* As rin_weights_hash has it. */
 const char *rin_extractor_weights_hash(const rin_extractor *extractor);
 int64_t rin_extractor_input_count(const rin_extractor *extractor); /* numbers of one picture or clip */
 

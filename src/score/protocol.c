@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What a score depends on besides the pictures, as text; and whether two sets agree in it. */
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "score/score.h"
@@ -50,39 +49,4 @@ rin_status rin_protocol_check(const rin_gauge *gauge, const char *protocol, cons
     cJSON_Delete(theirs);
     cJSON_Delete(ours);
     return status;
-}
-
-/* ---- hashes ---- */
-
-static rin_status finish_hash(EVP_MD_CTX *digest, bool good, char out[RIN_WEIGHTS_HASH], rin_error *error) {
-    unsigned char bytes[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    good = good && EVP_DigestFinal_ex(digest, bytes, &n);
-    for (unsigned i = 0; i < n && 2 * i + 2 < RIN_WEIGHTS_HASH; i++)
-        snprintf(out + 2 * (size_t)i, 3, "%02x", (unsigned)bytes[i]);
-    EVP_MD_CTX_free(digest);
-    return good ? RIN_OK : rin_error_set(error, RIN_ERR_MEMORY, "no memory for a SHA-256");
-}
-
-rin_status rin_hash_text(const char *text, char out[RIN_WEIGHTS_HASH], rin_error *error) {
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool good = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) && EVP_DigestUpdate(digest, text, strlen(text));
-    return finish_hash(digest, good, out, error);
-}
-
-rin_status rin_hash_model(const rin_model *model, char out[RIN_WEIGHTS_HASH], rin_error *error) {
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool good = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL);
-    for (int i = 0; i < model->weights->n_tensors && good; i++) {
-        const rin_tensor *tensor = &model->weights->tensors[i];
-        float *values = rin_calloc((size_t)tensor->count, sizeof *values, error);
-        good = values != NULL;
-        if (good) {
-            rin_weights_download(model->weights, RIN_ARENA_EMA, tensor, values);
-            good = EVP_DigestUpdate(digest, tensor->name, strlen(tensor->name) + 1) &&
-                   EVP_DigestUpdate(digest, values, (size_t)tensor->count * sizeof *values);
-        }
-        rin_free(values);
-    }
-    return finish_hash(digest, good, out, error);
 }

@@ -26,10 +26,10 @@ typedef struct sampling {
 /* ---- what is kept ---- */
 
 static rin_status add_source(sampling *s, rin_error *error) {
-    char hash[RIN_WEIGHTS_HASH], *options = NULL;
+    char hash[RIN_HASH_TEXT], *options = NULL;
     static const char *const words[] = {"round", "floor", "none"};
     static const char *const of_files[] = {"count", "fps", "zoom", "frames"}; /* no matter of samples */
-    rin_status status = rin_hash_model(s->what->model, hash, error);
+    rin_status status = rin_weights_hash(s->what->model->weights, RIN_ARENA_EMA, hash, error);
     if (status == RIN_OK) status = rin_config_format_json(s->what->config, "sample", &options, error);
     cJSON *json = s->set->source = cJSON_CreateObject(), *parsed = options ? cJSON_Parse(options) : NULL;
     for (size_t i = 0; i < RIN_COUNT(of_files); i++) cJSON_DeleteItemFromObject(parsed, of_files[i]);
@@ -66,9 +66,12 @@ static char *kept_path(const sampling *s, const char *hash, const char *suffix, 
 }
 
 static rin_status name_files(sampling *s, rin_error *error) {
-    char hash[RIN_WEIGHTS_HASH];
+    char hash[RIN_HASH_TEXT];
     if (!s->what->folder) return RIN_OK;
-    rin_status status = rin_hash_text(s->identity, hash, error);
+    rin_hash digest;
+    rin_hash_begin(&digest);
+    rin_hash_add(&digest, s->identity, strlen(s->identity));
+    rin_status status = rin_hash_end(&digest, hash, error);
     if (status == RIN_OK) status = rin_dir_create(s->what->folder, error);
     if (status != RIN_OK) return status;
     bool pictures = s->gauge->network == RIN_NETWORK_INCEPTION;

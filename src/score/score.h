@@ -97,8 +97,5 @@ cJSON *rin_protocol_of_gauge(const rin_gauge *gauge);
  */
 rin_status rin_protocol_check(const rin_gauge *gauge, const char *protocol, const char *path,
                               rin_error *error) RIN_CHECKED;
-/* SHA-256 as 64 hexadecimal digits. */
-rin_status rin_hash_text(const char *text, char out[RIN_WEIGHTS_HASH], rin_error *error) RIN_CHECKED;
-rin_status rin_hash_model(const rin_model *model, char out[RIN_WEIGHTS_HASH], rin_error *error) RIN_CHECKED;
 
 #endif
