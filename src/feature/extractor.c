@@ -41,12 +41,26 @@ static rin_status build(const rin_extractor_options *o, rin_graph **out, rin_err
     return status;
 }
 
+/* Features are compared with those of other programs: a GPU is asked for under the name that rounds no products. */
+static void exact_device(const char *device, char name[RIN_DEVICE_NAME]) {
+    static const char *const rounding[] = {"cuda", "cuda-bf16", "cuda-tf32"};
+    const char *number = device + strcspn(device, ":"); /* ":1" or nothing */
+    size_t length = (size_t)(number - device);
+    snprintf(name, RIN_DEVICE_NAME, "%s", device);
+    for (size_t i = 0; i < RIN_COUNT(rounding); i++) {
+        if (strlen(rounding[i]) == length && strncmp(device, rounding[i], length) == 0)
+            snprintf(name, RIN_DEVICE_NAME, "cuda-fp32%s", number);
+    }
+}
+
 static rin_status prepare(rin_extractor *e, const rin_extractor_options *o, rin_weights_source source,
                           rin_error *error) {
     rin_graph *graph = NULL;
     rin_backend_options backend = {.threads = o->threads};
     const rin_program_options program = {.parameters = RIN_ARENA_WEIGHTS};
-    rin_status status = rin_backend_create(o->device ? o->device : "cpu", &backend, &e->backend, error);
+    char device[RIN_DEVICE_NAME];
+    exact_device(o->device ? o->device : "cpu", device);
+    rin_status status = rin_backend_create(device, &backend, &e->backend, error);
     if (status == RIN_OK) status = build(o, &graph, error);
     if (status != RIN_OK) return status;
     /* All parameters have weights, those too that no wanted output needs. */

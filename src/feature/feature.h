@@ -73,7 +73,7 @@ typedef struct rin_extractor_options {
     int64_t batch, frames; /* frames: of I3D */
     const char *const *outputs;
     int n_outputs;
-    const char *device; /* NULL: cpu */
+    const char *device; /* NULL: cpu; any GPU computes in float32 */
     int threads;        /* 0: all */
 } rin_extractor_options;
 

@@ -133,6 +133,8 @@ static const op_case cases[] = {
      .attr.conv = {WINDOW(1, 3, 3, 1, 1, 1, 0, 1, 1, 0, 1, 1), .relu = true}},
     {"conv, groups of rows", RIN_OP_conv, .n = {1, 1, 40, 60, 70, 5},
      .attr.conv = {WINDOW(1, 3, 3, 1, 1, 1, 0, 1, 1, 0, 1, 1)}},
+    {"conv, chunks of pixels", RIN_OP_conv, .n = {1, 6, 33, 31, 8, 3},
+     .attr.conv = {WINDOW(7, 7, 7, 1, 1, 1, 3, 3, 3, 3, 3, 3), .join = {5, 1}}},
     {"pool", RIN_OP_pool, .n = {1, 1, 1, 1, 1}, .attr.pool = {CELL, .kind = RIN_POOL_MAX}},
     {"pool", RIN_OP_pool, .n = {2, 1, 9, 7, 17},
      .attr.pool = {WINDOW(1, 3, 3, 1, 2, 2, 0, 0, 0, 0, 0, 0), .kind = RIN_POOL_MAX, .join = {40, 20}}},
@@ -140,6 +142,8 @@ static const op_case cases[] = {
      .attr.pool = {WINDOW(1, 3, 3, 1, 1, 1, 0, 1, 1, 0, 1, 1), .kind = RIN_POOL_MEAN}},
     {"pool", RIN_OP_pool, .n = {1, 5, 6, 5, 16},
      .attr.pool = {WINDOW(3, 3, 3, 2, 2, 2, 1, 0, 1, 1, 1, 1), .kind = RIN_POOL_MAX}},
+    {"pool", RIN_OP_pool, .n = {2, 1, 7, 5, 24},
+     .attr.pool = {WINDOW(1, 3, 3, 1, 1, 1, 0, 1, 1, 0, 1, 1), .kind = RIN_POOL_MEAN, .join = {48, 16}}},
     {"pool", RIN_OP_pool, .n = {2, 4, 7, 7, 9},
      .attr.pool = {WINDOW(2, 7, 7, 1, 1, 1, 0, 0, 0, 0, 0, 0), .kind = RIN_POOL_MEAN}},
     {"zeros", RIN_OP_zeros, .n = {3, 5, 7}},
@@ -236,8 +240,8 @@ static void compare_bits(const op_case *c, const lab *a, const lab *b) {
     for (int v = 1; v < a->graph->n_values; v++) {
         size_t bytes = (size_t)lab_count(a, (rin_value)v) * sizeof(float);
         if (memcmp(lab_memory(a, (rin_value)v), lab_memory(b, (rin_value)v), bytes) != 0) {
-            fail_msg("%s on %s: value %d differs between %d and %d threads", c->name, a->name, v, a->threads,
-                     b->threads);
+            fail_msg("%s: value %d differs between %s with %d threads and %s with %d", c->name, v, a->name, a->threads,
+                     b->name, b->threads);
         }
     }
 }
@@ -308,6 +312,28 @@ static void test_narrow(void **state) {
         check_changed(c, graph, "cuda-bf16", i, ADD_TO_GRADIENTS, 0);
         for (int64_t k = 0; k < count_outputs_to_leave_out(graph); k++)
             check_changed(c, graph, "cuda-bf16", i, LEAVE_OUT, k);
+        rin_graph_free(graph);
+    }
+}
+
+/* What features are made of is never rounded, however a backend's other products are: features are compared. */
+static void test_features_are_exact(void **state) {
+    (void)state;
+    static const char *const rounding[] = {"cuda-tf32", "cuda-bf16"};
+    if (!lab_available("cuda-fp32")) skip();
+    for (size_t i = 0; i < RIN_COUNT(cases); i++) {
+        const op_case *c = &cases[i];
+        if (c->op != RIN_OP_fold && c->op != RIN_OP_conv && c->op != RIN_OP_pool) continue;
+        rin_graph *graph = op_case_graph(c, false);
+        rin_narrow(graph);
+        lab *exact = run_changed(graph, "cuda-fp32", 1, i, AS_IT_IS, 0);
+        for (size_t b = 0; b < RIN_COUNT(rounding); b++) {
+            if (!lab_available(rounding[b])) continue;
+            lab *l = run_changed(graph, rounding[b], 1, i, AS_IT_IS, 0);
+            compare_bits(c, exact, l);
+            lab_free(l);
+        }
+        lab_free(exact);
         rin_graph_free(graph);
     }
 }
@@ -455,6 +481,7 @@ int main(void) {
         cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_changed),
         cmocka_unit_test(test_narrow),
+        cmocka_unit_test(test_features_are_exact),
         cmocka_unit_test(test_in_place),
         cmocka_unit_test(test_random_bits_agree),
         cmocka_unit_test(test_random_follows_the_example),

@@ -137,7 +137,7 @@ bool rin_products_run(rin_products *products, cudaStream_t stream, const rin_pro
         rin_error_set(error, RIN_ERR_INTERNAL, "emulated product: %s", why);
         return false;
     }
-    rin_queued_product q = {*product, products->tf32, workspace};
+    rin_queued_product q = {*product, products->tf32 && !product->exact, workspace};
     cudaError_t status = rin_emulate_queue(stream, run, &q, sizeof(q));
     if (status != cudaSuccess) rin_error_set(error, RIN_ERR_DEVICE, "emulated product: %s", cudaGetErrorString(status));
     return status == cudaSuccess;

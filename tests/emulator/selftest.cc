@@ -349,7 +349,8 @@ static void test_products(rin_products *products) {
                          view(out_bf16, out, out16),
                          view(out_bf16, add, add16),
                          view(out_bf16, bias, bias16),
-                         nullptr};
+                         nullptr,
+                         false};
         if (rin_products_makes_row_sums(&p)) p.row_sums = sums.data();
         rin_error error = {};
         EXPECT(rin_products_run(products, nullptr, &p, workspace.data(), &error));
@@ -366,6 +367,21 @@ static void test_products(rin_products *products) {
         }
         p.a.bf16 = !p.a.bf16;
         EXPECT(!rin_products_run(products, nullptr, &p, workspace.data(), &error));
+    }
+}
+
+/* The products are of TF32 where exact ones are not asked for. */
+static void test_exact_products(rin_products *products) {
+    std::vector<unsigned char> workspace(RIN_PRODUCTS_WORKSPACE);
+    float a = 1 + 0x1p-20f, b = 1, out = 0;
+    rin_product p = {};
+    p.m = p.n = p.k = 1;
+    p.a.data = &a, p.b.data = &b, p.out.data = &out;
+    for (int exact = 0; exact < 2; exact++) {
+        rin_error error = {};
+        p.exact = exact;
+        EXPECT(rin_products_run(products, nullptr, &p, workspace.data(), &error));
+        EXPECT(out == (exact ? a : 1));
     }
 }
 
@@ -392,6 +408,7 @@ int main() {
         test_recording(products);
     }
     test_products(products);
+    test_exact_products(products);
     rin_products_free(products);
     if (failures) fprintf(stderr, "%d failures\n", failures);
     return failures != 0;

@@ -184,6 +184,8 @@ static void test_operation_counts(void **state) {
     (void)state;
     const op_case linear = {"linear", RIN_OP_linear, .n = {2, 3, 5, 7}, .attr.linear = {RIN_ACT_GELU, 0, 0}};
     const op_case attention = {"attention", RIN_OP_attention, .n = {2, 3, 5, 6}, .attr.attention = {2, 0}};
+    const op_case conv = {"conv", RIN_OP_conv, .n = {2, 3, 5, 7, 4, 6},
+                          .attr.conv = {.window = {{1, 3, 3}, {1, 2, 2}, {0}, {0}}}};
     rin_graph *graph = op_case_graph(&linear, true);
     double product = 2.0 * (2 * 3) * 5 * 7;
     assert_float_equal(count_of(graph, RIN_OP_linear), product, 0);
@@ -196,8 +198,11 @@ static void test_operation_counts(void **state) {
     assert_float_equal(count_of(graph, RIN_OP_attention), 2 * product, 0);
     assert_float_equal(count_of(graph, RIN_OP_attention_grad), 5 * product, 0);
     rin_graph_free(graph);
-    static const int with_products[] = {RIN_OP_linear, RIN_OP_linear_dx, RIN_OP_linear_dw, RIN_OP_attention,
-                                        RIN_OP_attention_grad};
+    graph = op_case_graph(&conv, false);
+    assert_float_equal(count_of(graph, RIN_OP_conv), 2.0 * (2 * 3 * 2 * 3) * (3 * 3 * 4) * 6, 0);
+    rin_graph_free(graph);
+    static const int with_products[] = {RIN_OP_linear,    RIN_OP_linear_dx,      RIN_OP_linear_dw,
+                                        RIN_OP_attention, RIN_OP_attention_grad, RIN_OP_conv};
     for (int op = 0; op < RIN_N_OPS; op++) {
         bool expected = false;
         for (size_t i = 0; i < RIN_COUNT(with_products); i++) expected = expected || with_products[i] == op;

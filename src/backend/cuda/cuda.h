@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The CUDA backend's parts: an open device (device.c), and the kernel of each op (ops.c). */
+/* The CUDA backend's parts: an open device (device.c), and the kernel of each op (ops.c, conv.c). */
 #ifndef RIN_CUDA_CUDA_H
 #define RIN_CUDA_CUDA_H
 
@@ -48,5 +48,11 @@ typedef struct rin_cuda_row {
 } rin_cuda_row;
 
 extern const rin_cuda_row rin_cuda_kernels[RIN_N_OPS];
+
+/* Those of conv.c. */
+void rin_cuda_fold(rin_cuda *cuda, const rin_task *task);
+void rin_cuda_conv(rin_cuda *cuda, const rin_task *task);
+size_t rin_cuda_conv_scratch(const rin_task *task);
+void rin_cuda_pool(rin_cuda *cuda, const rin_task *task);
 
 #endif

@@ -125,6 +125,35 @@ typedef struct rin_patches {
 void rin_launch_patch(cudaStream_t stream, rin_patches p, rin_view video, rin_view tokens);
 void rin_launch_unpatch(cudaStream_t stream, rin_patches p, rin_view tokens, rin_view video);
 
+/* ---- conv.cu: x (batch, times, rows, columns, c), channels innermost; floats ---- */
+
+typedef struct rin_windows {
+    int64_t in[3], out[3]; /* times, rows and columns of x; windows along them: an output pixel each */
+    int64_t c;
+    int32_t size[3], stride[3], front[3]; /* as rin_window */
+} rin_windows;
+
+/* An op's n channels of each output pixel: from the first on, of all. */
+typedef struct rin_channels {
+    int64_t n, first, all;
+} rin_channels;
+
+/* As the op fold; weight (n, c, cells). */
+typedef struct rin_fold_of {
+    int64_t n, c, cells;
+    double eps;
+    const float *weight, *bias, *scale, *mean, *variance;
+} rin_fold_of;
+
+void rin_launch_fold(cudaStream_t stream, rin_fold_of f, rin_view weight, rin_view bias);
+/* seen (n, cells of a window x c): x as output pixels first .. first + n see it, zeros around. */
+void rin_launch_windows(cudaStream_t stream, rin_windows w, int64_t first, int64_t n, rin_view x, rin_view seen);
+/* y = relu(sums + bias): sums (pixels, channels.n) into output pixels first .. first + pixels. */
+void rin_launch_finish_conv(cudaStream_t stream, rin_channels channels, bool relu, int64_t first, int64_t pixels,
+                            rin_view sums, rin_view bias, rin_view y);
+void rin_launch_pool(cudaStream_t stream, rin_windows w, rin_channels channels, bool mean, int64_t pixels, rin_view x,
+                     rin_view y);
+
 /* ---- embed.cu ---- */
 
 void rin_launch_sin_cos(cudaStream_t stream, int64_t rows, int64_t cols, int64_t repeat, int64_t dim, float scale,

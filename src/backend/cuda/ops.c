@@ -1,47 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The ops on a GPU: what a task says becomes launches of kernels and products. One row an op, as in op/op.def. */
-#include <string.h>
+#include "backend/cuda/task.h"
 
-#include "backend/cuda/cuda.h"
-#include "backend/kernel.h"
-
-/* ---- tensors of a task ---- */
-
-static rin_view in(const rin_task *t, int i) {
-    return (rin_view){(void *)(uintptr_t)t->in[i], t->in_type[i] == RIN_TYPE_BF16};
-}
-
-static rin_view out(const rin_task *t, int i) {
-    return (rin_view){t->out[i], t->out_type[i] == RIN_TYPE_BF16};
-}
-
-static int64_t in_count(const rin_task *t, int i) {
-    return rin_shape_count(&t->in_shape[i]);
-}
-
-static int64_t out_count(const rin_task *t, int i) {
-    return rin_shape_count(&t->out_shape[i]);
-}
-
-static int64_t per_example(const rin_shape *shape) {
-    return rin_shape_count(shape) / shape->dim[0];
-}
-
-static uint32_t stream_of(const rin_task *t, uint32_t use) {
-    return t->node->stream * 4 + use;
-}
-
-/* ---- scratch: the products' workspace, and behind it two tensors on their way ---- */
-
-enum { PART_BYTES = 256 };
-
-static size_t padded(int64_t count) {
-    return ((size_t)count * sizeof(float) + PART_BYTES - 1) / PART_BYTES * PART_BYTES;
-}
-
-static void *temporary(const rin_task *t, size_t before) {
-    return (char *)t->scratch + RIN_PRODUCTS_WORKSPACE + before;
-}
+/* ---- linear layers ---- */
 
 /* Operands of a product are of one type: one of floats becomes bf16 where the other is. */
 static rin_view as_other(rin_cuda *c, rin_view v, rin_view other, int64_t n, void *memory) {
@@ -50,14 +11,6 @@ static rin_view as_other(rin_cuda *c, rin_view v, rin_view other, int64_t n, voi
     rin_launch_convert(c->stream, v, made, n);
     return made;
 }
-
-static void multiply(rin_cuda *c, const rin_task *t, const rin_product *product) {
-    rin_error *error = &c->failure;
-    if (!rin_products_run(c->products, c->stream, product, t->scratch, error) && error->code == RIN_OK)
-        (void)rin_error_set(error, RIN_ERR_INTERNAL, "GPU %d: a product failed", c->device);
-}
-
-/* ---- linear layers ---- */
 
 static rin_finish finish_of(const rin_cuda *c, const rin_task *t, const rin_shape *shape) {
     const rin_linear_attr *attr = RIN_ATTR(t->node, rin_linear_attr);
@@ -523,6 +476,9 @@ const rin_cuda_row rin_cuda_kernels[RIN_N_OPS] = {
     [RIN_OP_add_noise] = {add_noise, NULL},
     [RIN_OP_standardise] = {standardise, NULL},
     [RIN_OP_mask_hidden] = {mask_hidden, NULL},
+    [RIN_OP_fold] = {rin_cuda_fold, NULL},
+    [RIN_OP_conv] = {rin_cuda_conv, rin_cuda_conv_scratch},
+    [RIN_OP_pool] = {rin_cuda_pool, NULL},
     [RIN_OP_denoise] = {denoise, NULL},
     [RIN_OP_loss] = {loss, sum_scratch},
     [RIN_OP_loss_grad] = {loss_grad, NULL},

@@ -52,7 +52,7 @@ static bool load_library(library *l) {
 
 typedef struct plan_key {
     int64_t m, n, k;
-    bool a_transposed, b_transposed, narrow, narrow_out, adds, bias, row_sums;
+    bool a_transposed, b_transposed, narrow, narrow_out, adds, bias, row_sums, exact;
 } plan_key;
 
 typedef struct product_plan {
@@ -116,6 +116,7 @@ static plan_key key_of(const rin_product *p) {
     key.adds = p->add.data != NULL;
     key.bias = p->bias.data != NULL;
     key.row_sums = p->row_sums != NULL;
+    key.exact = p->exact;
     return key;
 }
 
@@ -126,7 +127,8 @@ static bool describe(const rin_products *p, product_plan *plan) {
     const library *l = &p->library;
     const plan_key *key = &plan->key;
     cudaDataType_t in = key->narrow ? CUDA_R_16BF : CUDA_R_32F, out = key->narrow_out ? CUDA_R_16BF : CUDA_R_32F;
-    cublasComputeType_t compute = !key->narrow && p->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    cublasComputeType_t compute = !key->narrow && p->tf32 && !key->exact ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                         : CUBLAS_COMPUTE_32F;
     cublasOperation_t of_a = key->b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
                       of_b = key->a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
     cublasLtEpilogue_t epilogue = key->bias       ? CUBLASLT_EPILOGUE_BIAS

@@ -18,11 +18,13 @@ typedef struct rin_product {
     bool a_transposed, b_transposed;
     rin_view a, b, out, add, bias;
     float *row_sums; /* only with an out of floats and a transposed a */
+    bool exact;      /* floats are not rounded to TF32 */
 } rin_product;
 
 enum { RIN_PRODUCTS_WORKSPACE = 64 << 20 }; /* bytes */
 
-/* tf32: products of floats may round their operands to TF32. Errors: UNSUPPORTED where cuBLASLt cannot be loaded. */
+/* tf32: products of floats that are not exact may round their operands to TF32. Errors: UNSUPPORTED where cuBLASLt
+ * cannot be loaded. */
 rin_status rin_products_create(bool tf32, rin_products **out, rin_error *error) RIN_CHECKED;
 void rin_products_free(rin_products *products);
 /* Queues a product; workspace has RIN_PRODUCTS_WORKSPACE bytes. Returns false, and says why, when it cannot. */

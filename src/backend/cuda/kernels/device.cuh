@@ -152,6 +152,11 @@ static inline unsigned rin_blocks(int64_t n) {
     return (unsigned)(blocks < 1 ? 1 : blocks < 4096 ? blocks : 4096);
 }
 
+/* Launches a kernel whose threads move eight elements of rows of d at once, or one where they do not come out even. */
+#define RIN_IN_EIGHTS(kernel, d, n, ...)                                                             \
+    if ((d) % 8 == 0) RIN_LAUNCH(kernel<8>, rin_blocks((n) / 8), RIN_BLOCK, 0, stream, __VA_ARGS__); \
+    else RIN_LAUNCH(kernel<1>, rin_blocks(n), RIN_BLOCK, 0, stream, __VA_ARGS__)
+
 /* The warp's number in its block. Taken from one lane, so that the compiler knows that all of them agree. */
 __device__ static inline int rin_warp() {
     return __shfl_sync(0xffffffffu, (int)threadIdx.x / 32, 0);

@@ -100,12 +100,8 @@ __global__ static void unpatch(rin_patches p, rin_view tokens, rin_view video) {
 
 /* ---- launches ---- */
 
-#define IN_EIGHTS(kernel, d, n, ...)                                                                 \
-    if ((d) % 8 == 0) RIN_LAUNCH(kernel<8>, rin_blocks((n) / 8), RIN_BLOCK, 0, stream, __VA_ARGS__); \
-    else RIN_LAUNCH(kernel<1>, rin_blocks(n), RIN_BLOCK, 0, stream, __VA_ARGS__)
-
 void rin_launch_add_table(cudaStream_t stream, rin_table t, rin_view table, rin_view x, rin_view out) {
-    IN_EIGHTS(add_table, t.d, t.batch * t.n * t.d, t, table, x, out);
+    RIN_IN_EIGHTS(add_table, t.d, t.batch * t.n * t.d, t, table, x, out);
 }
 
 void rin_launch_add_table_grad(cudaStream_t stream, rin_table t, rin_view dy, rin_view out) {
@@ -115,7 +111,7 @@ void rin_launch_add_table_grad(cudaStream_t stream, rin_table t, rin_view dy, ri
 
 void rin_launch_copy_rows(cudaStream_t stream, rin_rows r, rin_view from, rin_view to) {
     int64_t rows = r.whole ? r.to_rows : r.n;
-    IN_EIGHTS(copy_rows, r.d, r.batch * rows * r.d, r, from, to);
+    RIN_IN_EIGHTS(copy_rows, r.d, r.batch * rows * r.d, r, from, to);
 }
 
 static int64_t numbers_of(const rin_patches *p) {
