@@ -51,7 +51,7 @@ say ""
 export RIN_LAB_ONLY=cuda
 
 if has tests; then
-    for name in backend_kernel backend_update exec_step; do
+    for name in backend_kernel backend_update exec_step feature_device; do
         check "$name" "$BUILD/${name}_test"
     done
 fi
