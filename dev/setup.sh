@@ -22,7 +22,7 @@ need_module libarchive libarchive-dev
 need_module libexif libexif-dev
 need_module libcjson libcjson-dev
 need_module inih libinih-dev
-need_module openblas libopenblas-dev
+need_module openblas libopenblas-serial-dev
 need_module libcrypto libssl-dev
 need_module libavformat libavformat-dev
 need_module libavcodec libavcodec-dev
