@@ -154,9 +154,13 @@ static void test_what_is_refused(void **state) {
     assert_refused(rin_row_file_read(&file, 0, 1, rows, &error), RIN_ERR_IO, &error, "read");
     rin_row_file_close(&file);
     /* No link leads rows into somebody's file. */
-    const char *link = run_lab_path(&lab, "link.npy");
-    assert_int_equal(symlink(path, link), 0);
+    const char *target = run_lab_path(&lab, "target"), *link = run_lab_path(&lab, "link.npy");
+    assert_ok(rin_file_write(target, "precious", 8, &error), &error);
+    assert_int_equal(symlink(target, link), 0);
     assert_refused(rin_row_file_open(&file, link, DIM, 0, &error), RIN_ERR_IO, &error, link);
+    struct stat info;
+    assert_int_equal(stat(target, &info), 0);
+    assert_int_equal(info.st_size, 8);
 }
 
 static void test_full_disk(void **state) {
