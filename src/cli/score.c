@@ -134,12 +134,14 @@ static int build_config(const rin_cli_args *args, const rin_model *model, rin_co
 }
 
 /* Where features of a model's samples are kept: in the run's folder, or beside the file. */
-static void name_folder(const rin_cli_args *args, char *out, size_t size) {
+static int name_folder(const rin_cli_args *args, char *out, size_t size) {
     const char *given = rin_cli_args_get(args, "keep"), *model = rin_cli_args_get(args, "model");
     struct stat info;
     bool folder = model && stat(model, &info) == 0 && S_ISDIR(info.st_mode);
-    if (given) snprintf(out, size, "%s", given);
-    else snprintf(out, size, "%s%s", model ? model : "", folder ? "/eval" : ".eval");
+    int n = given ? snprintf(out, size, "%s", given)
+                  : snprintf(out, size, "%s%s", model ? model : "", folder ? "/eval" : ".eval");
+    if (n >= 0 && (size_t)n < size) return RIN_EXIT_OK;
+    return rin_cli_refuse("--keep: the name of the folder for features is too long; name a shorter one");
 }
 
 static int finish(const rin_cli_args *args, const rin_scores *result, const char *folder) {
@@ -175,8 +177,8 @@ int rin_cli_score(const rin_cli_args *args, unsigned wanted) {
     int code = rin_cli_args_whole(args, "threads", 0, MOST_THREADS, &threads);
     if (code == RIN_EXIT_OK && sampled) code = rin_cli_model_open(args, &model);
     if (code == RIN_EXIT_OK) code = build_config(args, model, &config);
+    if (code == RIN_EXIT_OK) code = name_folder(args, folder, sizeof folder);
     if (code == RIN_EXIT_OK) {
-        name_folder(args, folder, sizeof folder);
         const rin_score_request request = {.scores = wanted,
                                            .model = model,
                                            .data = data,

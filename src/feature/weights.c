@@ -96,10 +96,12 @@ static rin_status fill(void *user, const rin_tensor *wanted, float *values, rin_
                              rin_shape_text(&wanted->shape, text));
     }
     rin_status status = rin_safetensors_read(r->file, tensor, values, (size_t)wanted->count, error);
+    bool variance = has_suffix(wanted->name, ".running_var");
     for (int64_t i = 0; i < wanted->count && status == RIN_OK; i++) {
-        if (!isfinite(values[i]))
-            status = rin_error_set(error, RIN_ERR_NUMERIC, "'%s': number %lld of tensor '%s' is not finite", r->path,
-                                   (long long)i, tensor->name);
+        if (!isfinite(values[i]) || (variance && values[i] < 0))
+            status = rin_error_set(error, RIN_ERR_NUMERIC, "'%s': number %lld of tensor '%s' is %s", r->path,
+                                   (long long)i, tensor->name,
+                                   variance ? "no variance: they are finite and at least 0" : "not finite");
     }
     return status;
 }

@@ -42,6 +42,11 @@ static rin_status prepare(rin_judge *j, rin_error *error) {
     if (status == RIN_OK) status = rin_set_load(&j->reference, &j->gauge, j->config.eval.reference, error);
     if (status == RIN_OK && j->reference.protocol)
         status = rin_protocol_check(&j->gauge, j->reference.protocol, j->config.eval.reference, error);
+    if (status == RIN_OK && rin_set_is_unnamed(&j->reference))
+        rin_log_write((rin_log){j->loading.listener.on_log, j->loading.listener.user}, RIN_LOG_WARNING,
+                      "eval.reference = %.300s names no protocol: whether it was made by these weights is for you to "
+                      "know",
+                      j->config.eval.reference);
     if (status == RIN_OK && j->reference.dim != RIN_INCEPTION_FEATURES)
         status = rin_error_set(error, RIN_ERR_SHAPE, "eval.reference = %s: features of %lld numbers; allowed: %d",
                                j->config.eval.reference, (long long)j->reference.dim, RIN_INCEPTION_FEATURES);

@@ -18,7 +18,8 @@ struct rin_pictures {
     place *places; /* [n] of a data set */
     rin_npz *npz;
     rin_npz_stream *stream;
-    int64_t next, stride;        /* of a stream: the picture that comes next; numbers of one */
+    int64_t next, stride;        /* of a stream: the picture that is wanted next; numbers of one */
+    int64_t read, held;          /* of a stream: pictures read so far, of those that it holds */
     int height, width, channels; /* of a stream */
     uint8_t *bytes;              /* one picture of a stream */
     int64_t n;
@@ -125,7 +126,8 @@ static rin_status open_npz(rin_pictures *p, const char *path, rin_error *error) 
     p->width = (int)a->shape[2];
     p->channels = (int)a->shape[3];
     p->stride = a->count / a->shape[0];
-    p->n = p->options.limit ? RIN_MIN(p->options.limit, a->shape[0]) : a->shape[0];
+    p->held = a->shape[0];
+    p->n = p->options.limit ? RIN_MIN(p->options.limit, p->held) : p->held;
     p->bytes = rin_calloc((size_t)p->stride, 1, error);
     return p->bytes ? rin_npz_stream_open(p->npz, a, &p->stream, error) : RIN_ERR_MEMORY;
 }
@@ -211,7 +213,11 @@ static rin_status load_item(const rin_pictures *p, int64_t i, rin_frames *out, r
 rin_status rin_pictures_load(rin_pictures *p, int64_t i, rin_frames *out, rin_error *error) {
     if (p->dataset) return load_item(p, i, out, error);
     if (i != p->next) return rin_error_set(error, RIN_ERR_INTERNAL, "pictures of a .npz are read in their order");
-    rin_status status = rin_npz_stream_bytes(p->stream, p->bytes, p->stride, error);
+    rin_status status = RIN_OK;
+    /* i held / n, whose product may be beyond an int64_t; those in between are passed over. */
+    int64_t wanted = i * (p->held / p->n) + i * (p->held % p->n) / p->n;
+    for (; p->read <= wanted && status == RIN_OK; p->read++)
+        status = rin_npz_stream_bytes(p->stream, p->bytes, p->stride, error);
     if (status == RIN_OK) status = make_room(out, 1, p->height, p->width, error);
     if (status != RIN_OK) return rin_dataset_is_broken(status) ? rin_error_prefix(error, RIN_ERR_IO, "arr_0") : status;
     p->next++;

@@ -27,16 +27,15 @@ cJSON *rin_protocol_of_gauge(const rin_gauge *gauge) {
 static rin_status differ(const char *path, const char *key, const char *theirs, const char *ours, rin_error *error) {
     return rin_error_set(
         error, RIN_ERR_ARG,
-        "'%.300s' was made with %s %.80s, this is %.80s: such scores mean nothing; make the statistics "
+        "'%.300s' was made with %s %.80s, the other set with %.80s: such scores mean nothing; make the statistics "
         "anew (rin eval stats) or allow it (--mix)",
         path, key, theirs, ours);
 }
 
-rin_status rin_protocol_check(const rin_gauge *gauge, const char *protocol, const char *path, rin_error *error) {
-    cJSON *theirs = cJSON_Parse(protocol), *ours = rin_protocol_of_gauge(gauge);
-    rin_status status = ours ? RIN_OK : rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
-    if (status == RIN_OK && !cJSON_IsObject(theirs))
-        status = rin_error_set(error, RIN_ERR_FORMAT, "'%.300s': its protocol is none of this program's", path);
+static rin_status compare(const cJSON *theirs, const cJSON *ours, const char *path, rin_error *error) {
+    rin_status status = RIN_OK;
+    if (!cJSON_IsObject(theirs) || !cJSON_IsObject(ours))
+        return rin_error_set(error, RIN_ERR_FORMAT, "'%.300s': its protocol is none of this program's", path);
     for (size_t i = 0; i < RIN_COUNT(compared) && status == RIN_OK; i++) {
         const cJSON *a = cJSON_GetObjectItemCaseSensitive(theirs, compared[i]);
         const cJSON *b = cJSON_GetObjectItemCaseSensitive(ours, compared[i]);
@@ -46,6 +45,21 @@ rin_status rin_protocol_check(const rin_gauge *gauge, const char *protocol, cons
         cJSON_free(before);
         cJSON_free(now);
     }
+    return status;
+}
+
+rin_status rin_protocol_check(const rin_gauge *gauge, const char *protocol, const char *path, rin_error *error) {
+    cJSON *theirs = cJSON_Parse(protocol), *ours = rin_protocol_of_gauge(gauge);
+    rin_status status = ours ? compare(theirs, ours, path, error)
+                             : rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
+    cJSON_Delete(theirs);
+    cJSON_Delete(ours);
+    return status;
+}
+
+rin_status rin_protocols_compare(const char *protocol, const char *other, const char *path, rin_error *error) {
+    cJSON *theirs = cJSON_Parse(protocol), *ours = cJSON_Parse(other);
+    rin_status status = compare(theirs, ours, path, error);
     cJSON_Delete(theirs);
     cJSON_Delete(ours);
     return status;

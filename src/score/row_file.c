@@ -16,7 +16,10 @@ static int open_nameless(void) {
     const char *folder = getenv("TMPDIR");
     char path[1024];
     int n = snprintf(path, sizeof path, "%s/rin-features-XXXXXX", folder && *folder ? folder : "/tmp");
-    if (n < 0 || (size_t)n >= sizeof path) return -1;
+    if (n < 0 || (size_t)n >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
     int fd = mkstemp(path);
     if (fd >= 0) unlink(path);
     return fd;

@@ -39,7 +39,10 @@ static rin_status add_source(sampling *s, rin_error *error) {
                 cJSON_AddNumberToObject(json, "seed", (double)s->gauge->options.seed) &&
                 cJSON_AddStringToObject(json, "quantise", words[s->gauge->options.quantise]);
     if (good && rin_model_class_count(s->what->model)) good = cJSON_AddStringToObject(json, "classes", "in turn");
-    if (good && s->given) good = cJSON_AddStringToObject(json, "given", s->what->given);
+    char *given = good && s->given ? rin_strdup(s->what->given, error) : NULL;
+    if (given) rin_text_make_utf8(given);
+    if (good && s->given) good = given && cJSON_AddStringToObject(json, "given", given);
+    rin_free(given);
     if (good && cJSON_AddItemToObject(json, "sample", parsed)) parsed = NULL;
     else if (status == RIN_OK) status = rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
     cJSON_Delete(parsed);
@@ -218,10 +221,11 @@ static rin_status open_given(sampling *s, rin_error *error) {
         return rin_error_set(error, RIN_ERR_ARG,
                              "this model continues %lld given frames: the reference must be a data set of videos",
                              (long long)m->seq_cond);
+    /* As large as the model's, whatever size the reference is looked at. */
     const rin_pictures_options options = {.clip = s->gauge->clip,
-                                          .height = s->gauge->height,
-                                          .width = s->gauge->width,
-                                          .grey = s->gauge->grey,
+                                          .height = (int)m->image_height,
+                                          .width = (int)m->image_width,
+                                          .grey = m->image_channels == 1,
                                           .loading = s->gauge->loading};
     s->clip = rin_calloc((size_t)m->seq_len, (size_t)(m->image_height * m->image_width * m->image_channels), error);
     return s->clip ? rin_pictures_open(s->what->given, &options, &s->given, error) : RIN_ERR_MEMORY;

@@ -87,18 +87,17 @@ static rin_status check_protocols(const scoring *s, rin_error *error) {
     for (size_t i = 0; i < RIN_COUNT(sides); i++) {
         const rin_set *set = sides[i].set;
         const char *path = sides[i].path ? sides[i].path : "the model";
-        if (set->measured && !set->protocol) continue;
-        if (!set->protocol) {
+        if (rin_set_is_unnamed(set)) {
             rin_log_write(log_of(s), RIN_LOG_WARNING,
                           "'%.300s' names no protocol: whether it was made like the other set is for you to know",
                           path);
-            continue;
         }
+        if (!set->protocol) continue;
         rin_status status = RIN_OK;
         if (sides[i].other->measured) status = rin_protocol_check(&s->gauge, set->protocol, path, error);
-        else if (sides[i].other->protocol && strcmp(set->protocol, sides[i].other->protocol) != 0)
-            rin_log_write(log_of(s), RIN_LOG_WARNING, "the two files name different protocols: see rin eval --json");
-        if (status == RIN_ERR_ARG && s->request->mix) {
+        else if (sides[i].other->protocol && !i)
+            status = rin_protocols_compare(set->protocol, sides[i].other->protocol, path, error);
+        if ((status == RIN_ERR_ARG || status == RIN_ERR_FORMAT) && s->request->mix) {
             rin_log_write(log_of(s), RIN_LOG_WARNING, "two protocols are mixed: the score is comparable with nothing");
             status = RIN_OK;
         }
@@ -109,12 +108,12 @@ static rin_status check_protocols(const scoring *s, rin_error *error) {
 
 /* A model's samples are compared with pictures of their own size, which statistics may not be of. */
 static void compare_sizes(const scoring *s) {
-    if (!s->request->model || !s->against.protocol) return;
+    if (!s->request->model) return;
     char size[RIN_SIZES_TEXT];
     const rin_config_model *m = &s->config.model;
     snprintf(size, sizeof size, "%lldx%lld", (long long)m->image_width, (long long)m->image_height);
-    cJSON *json = cJSON_Parse(s->against.protocol);
-    const cJSON *source = cJSON_GetObjectItemCaseSensitive(json, "source");
+    cJSON *json = s->against.protocol ? cJSON_Parse(s->against.protocol) : NULL;
+    const cJSON *source = json ? cJSON_GetObjectItemCaseSensitive(json, "source") : s->against.source;
     const char *theirs = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(source, "size"));
     if (theirs && strcmp(theirs, size) != 0)
         rin_log_write(log_of(s), RIN_LOG_WARNING,
@@ -201,7 +200,7 @@ static bool add_set(cJSON *json, const char *name, const rin_set *set) {
         return false;
     }
     if (set->n && !cJSON_AddNumberToObject(source, "n", (double)set->n)) return false;
-    if (set->measured && !set->protocol) return true;
+    if (!set->protocol && !rin_set_is_unnamed(set)) return true;
     cJSON *named = set->protocol ? cJSON_Parse(set->protocol) : NULL;
     if (named && cJSON_AddItemToObject(source, "protocol", named)) return true;
     cJSON_Delete(named);

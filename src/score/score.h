@@ -44,6 +44,7 @@ typedef struct rin_set {
     cJSON *source;                 /* where it came from: object of the protocol */
     char *protocol;                /* the text that its statistics name; NULL: none */
     bool measured;                 /* its features were made here, by the gauge's network */
+    bool stated;                   /* its gaussian is one that a file states */
 } rin_set;
 
 /* Tells the listener, since loading->begun, with what is left; CANCELLED when it says stop. unit may be NULL. */
@@ -54,6 +55,8 @@ bool rin_score_tick(void *loading, int64_t done, int64_t total);
 
 void rin_set_init(rin_set *set, unsigned needs);
 void rin_set_clear(rin_set *set);
+/* Whether nobody knows how its features were made: they, or their statistics, are a file's that names no protocol. */
+bool rin_set_is_unnamed(const rin_set *set);
 
 rin_status rin_gauge_init(rin_gauge *gauge, const rin_config *config, bool video, const char *device, int threads,
                           rin_loading *loading, rin_error *error) RIN_CHECKED;
@@ -97,5 +100,8 @@ cJSON *rin_protocol_of_gauge(const rin_gauge *gauge);
  */
 rin_status rin_protocol_check(const rin_gauge *gauge, const char *protocol, const char *path,
                               rin_error *error) RIN_CHECKED;
+/* The same of two sets that name theirs; path: of the first. */
+rin_status rin_protocols_compare(const char *protocol, const char *other, const char *path,
+                                 rin_error *error) RIN_CHECKED;
 
 #endif

@@ -25,6 +25,10 @@ void rin_set_init(rin_set *set, unsigned needs) {
     *set = (rin_set){.needs = needs, .features.fd = -1, .logits.fd = -1};
 }
 
+bool rin_set_is_unnamed(const rin_set *set) {
+    return !set->protocol && (set->stated || !set->measured);
+}
+
 void rin_set_close_rows(rin_set *set) {
     rin_moments_clear(&set->moments);
     rin_row_file_close(&set->features);
@@ -209,7 +213,9 @@ static rin_status load_features(rin_set *set, const rin_gauge *gauge, const rin_
                              (long long)array->shape[1], RIN_INCEPTION_CLASSES);
     if (!cJSON_AddStringToObject(set->source, "kind", "features"))
         return rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
-    return copy_rows(set, gauge, npz, array, error);
+    rin_status status = copy_rows(set, gauge, npz, array, error);
+    bool theirs = status == RIN_ERR_NUMERIC || status == RIN_ERR_ARG; /* of the numbers, which the message tells */
+    return theirs ? rin_error_prefix(error, status, "%.300s", path) : status;
 }
 
 /* Statistics that a file holds serve the distance between sets, of the whole set that its pictures may be a part of. */
@@ -219,7 +225,7 @@ static rin_status load_statistics(rin_set *set, const rin_npz *npz, const char *
     if (status != RIN_OK) return status;
     set->gaussian = statistics.gaussian;
     set->protocol = statistics.protocol;
-    set->has_gaussian = true;
+    set->has_gaussian = set->stated = true;
     set->dim = set->gaussian.dim;
     set->n = set->gaussian.n;
     if (cJSON_AddStringToObject(set->source, "kind", "statistics")) return RIN_OK;
@@ -242,6 +248,7 @@ static rin_status load_numpy(rin_set *set, rin_gauge *gauge, const char *path, r
         int64_t n = set->n;
         if (status == RIN_OK && set->needs) {
             cJSON_DeleteItemFromObject(set->source, "kind");
+            set->n = 0; /* the pictures are fewer than those of the statistics */
             status = load_pictures(set, gauge, path, error);
             if (status == RIN_OK && set->has_gaussian &&
                 !cJSON_AddNumberToObject(set->source, "statistics_of", (double)n))

@@ -25,7 +25,7 @@ expect 0 "4 pictures" "$rin" sample --model "$run" --out "$work/c.png" --class c
     --schedule sigmoid@-3,3,0.9 --set sample.td=1 --save-each "$work/each" --seed 1 --steps 2 --threads 1
 for name in 0000-cat 0001-cat 0002-airplane 0003-airplane; do has "$work/each/$name.png"; done
 expect 2 "there are: airplane, bird, cat, dog" "$rin" sample --model "$run" --out "$work/c.png" --class horse
-expect 2 "sample.*" "$rin" sample --model "$run" --out "$work/c.png" --set model.tape_dim=8
+expect 2 "only options of sample" "$rin" sample --model "$run" --out "$work/c.png" --set model.tape_dim=8
 expect 2 ".png" "$rin" sample --model "$run" --out "$work/c.jpg"
 expect 1 "No such file" "$rin" sample --model "$run" --out "$work/nowhere/c.png"
 mkdir "$work/folder.png"

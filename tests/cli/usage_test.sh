@@ -38,7 +38,7 @@ expect 2 "section.key=value" "$rin" plan --set model.patch_size
 expect 2 "model.patch_size" "$rin" plan --set model.patch_size=5
 expect 2 "whole number" "$rin" plan --size 3x
 expect 2 "try --size 32" "$rin" plan --size 31
-expect 2 "allowed: loss" "$rin" eval fid
+expect 2 "allowed: fid, is, kid, pr" "$rin" eval fidd
 expect 2 "--model" "$rin" eval loss --data here
 expect 2 "--seed" "$rin" sample --model here --out "$work/a.png" --seed -1
 expect 1 "No such file" "$rin" train --data "$work/nothing" --out "$work/run"

@@ -24,6 +24,8 @@ static void assert_refused(rin_status status, rin_status expected, const rin_err
     }
 }
 
+#define ONES "11111111111111111111111111111111111111111111"
+
 static void test_values_parse_and_format(void **state) {
     (void)state;
     static const struct {
@@ -69,7 +71,16 @@ static void test_values_parse_and_format(void **state) {
         {"train.device", "CUDA", NULL},
         {"train.device", "cuda 1", NULL},
         {"train.device", "cuda/1", NULL},
-        {"train.device", "cuda:11111111111111111111111111111111111111111111111111111111111", NULL},
+        {"train.device", "cuda:" ONES ONES ONES ONES, NULL},
+        {"eval.weights", "", ""},
+        {"eval.weights", "my files/a;b#c.safetensors", "my files/a;b#c.safetensors"},
+        {"eval.weights", " a", NULL},
+        {"eval.weights", "a\t", NULL},
+        {"eval.weights", "a ;b", NULL},
+        {"eval.weights", "#a", NULL},
+        {"eval.weights", "a\nb", NULL},
+        {"eval.weights", "a\xff", NULL},
+        {"eval.weights", ONES ONES ONES ONES, NULL},
         {"train.precision", "tf32", "tf32"},
         {"train.precision", "fp16", NULL},
     };
@@ -231,7 +242,16 @@ static void test_ini_long_lines_and_files(void **state) {
 
 static const char *off_default(const char *key) {
     if (!strcmp(key, "device")) return "cuda-fp32:7";
+    if (!strcmp(key, "weights") || !strcmp(key, "reference")) return "some where/x.npz";
     return !strcmp(key, "lr_schedule") ? "exp@0.5" : "log@1,2,f";
+}
+
+/* 1, or what is the least where that is more. */
+static const char *least_above_one(const rin_option *option) {
+    static char text[32];
+    long long least = strtoll(option->allowed, NULL, 10);
+    snprintf(text, sizeof text, "%lld", least > 1 ? least : 1);
+    return text;
 }
 
 /* Every option is moved off its default, formatted, and read back. */
@@ -245,7 +265,7 @@ static void test_format_round_trip(void **state) {
         const rin_option *option = rin_option_get(i);
         const char *value = !strcmp(option->type, "bool")   ? (!strcmp(option->preset_value, "true") ? "false" : "true")
                             : !strcmp(option->type, "real") ? "0.123456789012345678"
-                            : !strcmp(option->type, "int")  ? "1"
+                            : !strcmp(option->type, "int")  ? least_above_one(option)
                                                             : NULL;
         if (!strcmp(option->type, "word")) value = strrchr(option->allowed, ' ') + 1;
         if (!strcmp(option->type, "text")) value = off_default(option->key);

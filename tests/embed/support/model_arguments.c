@@ -212,6 +212,63 @@ static void eval_loss(const arguments *a) {
     assert_true(isfinite(losses[0]));
 }
 
+/* No weights are given: whatever comes so far that it looks for them is refused for that. */
+static void eval_score(const arguments *a) {
+    const rin_listener none = {0};
+    const unsigned wrong[] = {0, 32, 1u << 31, RIN_SCORE_FVD | RIN_SCORE_IS, ~0u};
+    rin_scores scores = {.n = 7, .protocol = (char *)(uintptr_t)1};
+    rin_score_request request = {.scores = RIN_SCORE_IS, .data = a->e->data, .threads = 1};
+    EMBED_NULL("out", rin_eval_score, &request, a->config, none, NULL);
+    EMBED_NULL("request", rin_eval_score, NULL, a->config, none, &scores);
+    assert_true(!scores.n && !scores.protocol);
+    EMBED_NULL("config", rin_eval_score, &request, NULL, none, &scores);
+    EMBED_FAILS(RIN_ERR_ARG, "no weights of inception are given", rin_eval_score, &request, a->config, none, &scores);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        request.scores = wrong[i];
+        EMBED_FAILS(RIN_ERR_ARG, wrong[i] & ~31u || !wrong[i] ? "scores = " : "ask for it alone", rin_eval_score,
+                    &request, a->config, none, &scores);
+    }
+    request.scores = RIN_SCORE_FID;
+    EMBED_FAILS(RIN_ERR_ARG, "nothing to compare with", rin_eval_score, &request, a->config, none, &scores);
+    for (int i = 0; i < ARGUMENTS_PATHS; i++) {
+        rin_score_request of_path = {.scores = RIN_SCORE_IS, .data = a->paths[i], .threads = 1};
+        scores.protocol = (char *)(uintptr_t)1;
+        EMBED_FAILS(RIN_OK, "Accepted", rin_eval_score, &of_path, a->config, none, &scores);
+        assert_null(scores.protocol);
+    }
+    request.model = a->model;
+    EMBED_FAILS(RIN_ERR_ARG, "give one of them", rin_eval_score, &request, a->config, none, &scores);
+    request.data = NULL;
+    request.model = NULL;
+    EMBED_FAILS(RIN_ERR_ARG, "give one of them", rin_eval_score, &request, a->config, none, &scores);
+}
+
+static void scores_clear(const arguments *a) {
+    (void)a;
+    rin_scores scores = {.scores = RIN_SCORE_FID, .n = 3};
+    rin_scores_clear(NULL);
+    rin_scores_clear(&scores);
+    assert_true(!scores.scores && !scores.n);
+}
+
+static void eval_statistics(const arguments *a) {
+    const rin_listener none = {0};
+    const char *data = a->e->data, *out = embed_path(a->e, "statistics.npz");
+    int64_t n = 7;
+    EMBED_NULL("data", rin_eval_statistics, NULL, false, a->config, NULL, 1, out, none, &n);
+    assert_int_equal(n, 0);
+    EMBED_NULL("config", rin_eval_statistics, data, false, NULL, NULL, 1, out, none, &n);
+    EMBED_NULL("out", rin_eval_statistics, data, false, a->config, NULL, 1, NULL, none, &n);
+    EMBED_FAILS(RIN_ERR_ARG, ".npz", rin_eval_statistics, data, false, a->config, NULL, 1, "", none, &n);
+    EMBED_FAILS(RIN_ERR_ARG, ".npz", rin_eval_statistics, data, true, a->config, NULL, 1, a->text, none, &n);
+    EMBED_FAILS(RIN_ERR_ARG, "no weights of inception are given", rin_eval_statistics, data, false, a->config, NULL, 1,
+                out, none, NULL);
+    for (int i = 0; i < ARGUMENTS_PATHS; i++)
+        EMBED_FAILS(RIN_OK, "Accepted", rin_eval_statistics, a->paths[i], i % 2 == 0, a->config, NULL, 1, out, none,
+                    &n);
+    assert_int_not_equal(access(out, F_OK), 0);
+}
+
 const arguments_row arguments_of_model[] = {
     {"rin_model_open", model_open},
     {"rin_model_free", model_free},
@@ -232,5 +289,8 @@ const arguments_row arguments_of_model[] = {
     {"rin_generator_has_grid", has_grid},
     {"rin_generator_write_grid", write_grid},
     {"rin_eval_loss", eval_loss},
+    {"rin_eval_score", eval_score},
+    {"rin_scores_clear", scores_clear},
+    {"rin_eval_statistics", eval_statistics},
 };
 const size_t n_arguments_of_model = sizeof arguments_of_model / sizeof *arguments_of_model;
