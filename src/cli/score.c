@@ -144,6 +144,15 @@ static int name_folder(const rin_cli_args *args, char *out, size_t size) {
     return rin_cli_refuse("--keep: the name of the folder for features is too long; name a shorter one");
 }
 
+/* Whether --out can be added to is known before measuring, which takes long. */
+static int check_out(const rin_cli_args *args) {
+    const char *out = rin_cli_args_get(args, "out");
+    FILE *stream = out ? fopen(out, "a") : NULL;
+    if (out && !stream) return rin_cli_fail_system(out);
+    if (stream) fclose(stream);
+    return RIN_EXIT_OK;
+}
+
 static int finish(const rin_cli_args *args, const rin_scores *result, const char *folder) {
     enum { LONGEST = 4096 };
     char path[LONGEST];
@@ -178,6 +187,7 @@ int rin_cli_score(const rin_cli_args *args, unsigned wanted) {
     if (code == RIN_EXIT_OK && sampled) code = rin_cli_model_open(args, &model);
     if (code == RIN_EXIT_OK) code = build_config(args, model, &config);
     if (code == RIN_EXIT_OK) code = name_folder(args, folder, sizeof folder);
+    if (code == RIN_EXIT_OK) code = check_out(args);
     if (code == RIN_EXIT_OK) {
         const rin_score_request request = {.scores = wanted,
                                            .model = model,
@@ -216,7 +226,9 @@ int rin_cli_statistics(const rin_cli_args *args) {
         rin_status status = rin_eval_statistics(data, video, config, rin_cli_args_get(args, "device"), (int)threads,
                                                 out, listener, &n, &error);
         rin_cli_monitor_end();
-        if (status == RIN_OK) printf("statistics of %lld %s\n", (long long)n, video ? "clips" : "pictures");
+        if (status == RIN_OK && n) printf("statistics of %lld %s\n", (long long)n, video ? "clips" : "pictures");
+        else if (status == RIN_OK)
+            printf("statistics of a number of %s that nobody tells\n", video ? "clips" : "pictures");
         else code = rin_cli_fail(&error);
     }
     rin_config_free(config);

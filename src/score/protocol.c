@@ -14,11 +14,6 @@ cJSON *rin_protocol_of_gauge(const rin_gauge *gauge) {
                                         gauge->extractor ? rin_extractor_weights_hash(gauge->extractor) : "") &&
                 cJSON_AddStringToObject(json, "preprocess", rin_preprocess_name(gauge->options.preprocess));
     if (good && gauge->clip.frames) good = cJSON_AddNumberToObject(json, "frames", (double)gauge->clip.frames);
-    if (good && gauge->height) {
-        char size[48];
-        snprintf(size, sizeof size, "%dx%d", gauge->width, gauge->height);
-        good = cJSON_AddStringToObject(json, "fitted", size);
-    }
     if (good) return json;
     cJSON_Delete(json);
     return NULL;

@@ -10,7 +10,9 @@
 
 #include "npz/npz.h"
 
-static const char nameless[] = "a temporary file of features";
+static const char *name_of(const rin_row_file *file) {
+    return file->path ? file->path : "a temporary file of features";
+}
 
 static int open_nameless(void) {
     const char *folder = getenv("TMPDIR");
@@ -30,18 +32,17 @@ static int64_t place_of(const rin_row_file *file, int64_t row) {
 }
 
 rin_status rin_row_file_open(rin_row_file *file, const char *path, int64_t dim, int64_t kept, rin_error *error) {
-    *file = (rin_row_file){.fd = -1, .n = kept, .dim = dim};
+    *file = (rin_row_file){.fd = -1, .path = path, .n = kept, .dim = dim};
     struct stat info;
     int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666) : open_nameless();
-    if (fd < 0) return rin_error_system(error, "open", path ? path : nameless);
+    if (fd < 0) return rin_error_system(error, "open", name_of(file));
     file->fd = fd;
     rin_status status = RIN_OK;
-    if (fstat(fd, &info) != 0) status = rin_error_system(error, "look at", path ? path : nameless);
+    if (fstat(fd, &info) != 0) status = rin_error_system(error, "look at", name_of(file));
     else if (kept && info.st_size < place_of(file, kept))
-        status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' has fewer than the %lld rows that were kept",
-                               path ? path : nameless, (long long)kept);
-    else if (ftruncate(fd, (off_t)place_of(file, kept)) != 0)
-        status = rin_error_system(error, "write", path ? path : nameless);
+        status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' has fewer than the %lld rows that were kept", name_of(file),
+                               (long long)kept);
+    else if (ftruncate(fd, (off_t)place_of(file, kept)) != 0) status = rin_error_system(error, "write", name_of(file));
     if (status != RIN_OK) rin_row_file_close(file);
     return status;
 }
@@ -50,7 +51,7 @@ static rin_status write_all(const rin_row_file *file, const void *bytes, size_t 
     for (size_t done = 0; done < n;) {
         ssize_t some = pwrite(file->fd, (const char *)bytes + done, n - done, (off_t)(at + (int64_t)done));
         if (some < 0 && errno == EINTR) continue;
-        if (some <= 0) return rin_error_system(error, "write", nameless);
+        if (some <= 0) return rin_error_system(error, "write", name_of(file));
         done += (size_t)some;
     }
     return RIN_OK;
@@ -73,7 +74,7 @@ rin_status rin_row_file_read(const rin_row_file *file, int64_t first, int64_t co
         if (some < 0 && errno == EINTR) continue;
         if (some <= 0) {
             if (!some) errno = EIO;
-            return rin_error_system(error, "read", nameless);
+            return rin_error_system(error, "read", name_of(file));
         }
         done += (size_t)some;
     }
@@ -84,7 +85,7 @@ rin_status rin_row_file_sync(rin_row_file *file, rin_error *error) {
     uint8_t header[RIN_NPY_HEADER];
     rin_npy_header(file->n, file->dim, header);
     rin_status status = write_all(file, header, sizeof header, 0, error);
-    if (status == RIN_OK && fsync(file->fd) != 0) status = rin_error_system(error, "write", nameless);
+    if (status == RIN_OK && fsync(file->fd) != 0) status = rin_error_system(error, "write", name_of(file));
     return status;
 }
 

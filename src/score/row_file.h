@@ -6,12 +6,13 @@
 #include "metric/metric.h"
 
 typedef struct rin_row_file {
-    int fd; /* -1: not open */
+    int fd;           /* -1: not open */
+    const char *path; /* borrowed, for messages; NULL: it has no name */
     int64_t n, dim;
 } rin_row_file;
 
-/* path NULL: a file without a name, in TMPDIR or /tmp, that is gone when it is closed. An existing file keeps its first
- * `kept` rows, which must be there. Errors: IO; FORMAT for a file with fewer rows. */
+/* path, which must stay, NULL: a file without a name, in TMPDIR or /tmp, that is gone when it is closed. An existing
+ * file keeps its first `kept` rows, which must be there. Errors: IO; FORMAT for a file with fewer rows. */
 rin_status rin_row_file_open(rin_row_file *file, const char *path, int64_t dim, int64_t kept,
                              rin_error *error) RIN_CHECKED;
 rin_status rin_row_file_append(rin_row_file *file, const float *rows, int64_t count, rin_error *error) RIN_CHECKED;

@@ -15,6 +15,7 @@ typedef struct sampling {
     const rin_sampled *what;
     const rin_config_model *model;    /* of the network */
     char *features, *logits, *record; /* paths of what is kept, NULL where nothing is */
+    rin_lock lock;                    /* of what is kept */
     char *identity;                   /* everything that the features depend on */
     rin_pictures *given;              /* clips that videos go on from */
     int64_t part, begun;              /* first sample of the current part; samples that were there before this call */
@@ -68,6 +69,14 @@ static char *kept_path(const sampling *s, const char *hash, const char *suffix, 
     return rin_path_join(s->what->folder, name, error);
 }
 
+/* One call at a time works on what is kept. Where files cannot be locked that is for the caller to see to. */
+static rin_status lock(sampling *s, const char *hash, rin_error *error) {
+    char left_by[RIN_LOCK_OWNER], *path = kept_path(s, hash, ".lock", error);
+    rin_status status = path ? rin_lock_take(&s->lock, path, left_by, error) : RIN_ERR_MEMORY;
+    rin_free(path);
+    return status == RIN_ERR_UNSUPPORTED ? RIN_OK : status;
+}
+
 static rin_status name_files(sampling *s, rin_error *error) {
     char hash[RIN_HASH_TEXT];
     if (!s->what->folder) return RIN_OK;
@@ -76,6 +85,7 @@ static rin_status name_files(sampling *s, rin_error *error) {
     rin_hash_add(&digest, s->identity, strlen(s->identity));
     rin_status status = rin_hash_end(&digest, hash, error);
     if (status == RIN_OK) status = rin_dir_create(s->what->folder, error);
+    if (status == RIN_OK) status = lock(s, hash, error);
     if (status != RIN_OK) return status;
     bool pictures = s->gauge->network == RIN_NETWORK_INCEPTION;
     s->features = kept_path(s, hash, "-features.npy", error);
@@ -306,6 +316,7 @@ rin_status rin_set_sample(rin_set *set, rin_gauge *gauge, const rin_sampled *wha
     sampling s = {.set = set, .gauge = gauge, .what = what, .model = &rin_model_config(what->model)->model};
     rin_status status = run(&s, error);
     set->measured = true;
+    rin_lock_release(&s.lock);
     char *texts[] = {s.features, s.logits, s.record, s.identity};
     for (size_t i = 0; i < RIN_COUNT(texts); i++) rin_free(texts[i]);
     rin_pictures_close(s.given);

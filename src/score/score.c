@@ -285,10 +285,14 @@ rin_status rin_eval_statistics(const char *data, bool video, const rin_config *c
     if (!rin_has_suffix(out, ".npz"))
         return rin_error_set(error, RIN_ERR_ARG, "'%.300s': statistics are written to files that end in .npz", out);
     rin_loading loading = {.listener = listener, .begun = rin_clock_seconds()};
-    rin_gauge gauge;
+    rin_gauge gauge = {.loading = &loading};
+    rin_atomic_file place;
     rin_set set;
     rin_set_init(&set, RIN_NEED_GAUSSIAN);
-    rin_status status = rin_gauge_init(&gauge, config, video, device, threads, &loading, error);
+    /* Whether it can be written is known before measuring, which takes long. */
+    rin_status status = rin_atomic_open(&place, out, error);
+    if (status == RIN_OK) rin_atomic_abort(&place);
+    if (status == RIN_OK) status = rin_gauge_init(&gauge, config, video, device, threads, &loading, error);
     if (status == RIN_OK) status = rin_set_load(&set, &gauge, data, error);
     cJSON *protocol = status == RIN_OK && set.measured ? rin_protocol_of_gauge(&gauge) : NULL;
     cJSON *source = protocol ? cJSON_Duplicate(set.source, true) : NULL;

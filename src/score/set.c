@@ -174,12 +174,34 @@ static rin_status load_pictures(rin_set *set, rin_gauge *gauge, const char *path
     if (status == RIN_OK) status = measure(set, gauge, pictures, error);
     set->measured = true;
     bool named = status == RIN_OK && cJSON_AddStringToObject(set->source, "kind", rin_pictures_kind(pictures));
+    if (named && gauge->height && !rin_pictures_are_in_order(pictures))
+        named = cJSON_AddStringToObject(set->source, "fitted",
+                                        gauge->grey ? "cropped, shrunk, grey" : "cropped, shrunk");
     if (status == RIN_OK && !named) status = rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
     rin_pictures_close(pictures);
     return status;
 }
 
 /* ---- files of numpy ---- */
+
+/* Features whose columns lie together: there is no other way than to have all of them in memory. */
+static rin_status copy_columns(rin_set *set, const rin_npz *npz, const rin_npz_array *array, rin_error *error) {
+    int64_t n = array->shape[0], dim = array->shape[1];
+    rin_status status = rin_memory_expect((uint64_t)array->count * sizeof(double), rin_memory_total(),
+                                          "features in Fortran's order", error);
+    if (status != RIN_OK) return status;
+    double *all = rin_calloc((size_t)array->count, sizeof *all, error);
+    float *row = rin_calloc((size_t)dim, sizeof *row, error);
+    status = all && row ? rin_npz_read(npz, array, all, array->count, error) : RIN_ERR_MEMORY;
+    if (status == RIN_OK) status = rin_set_open_rows(set, dim, NULL, NULL, 0, error);
+    for (int64_t i = 0; i < n && status == RIN_OK; i++) {
+        for (int64_t k = 0; k < dim; k++) row[k] = (float)all[i * dim + k];
+        status = rin_set_add(set, row, row, 1, error);
+    }
+    rin_free(all);
+    rin_free(row);
+    return status;
+}
 
 /* Features (N, D) as they are: copied where rows can be read in any order. */
 static rin_status copy_rows(rin_set *set, const rin_gauge *gauge, const rin_npz *npz, const rin_npz_array *array,
@@ -213,7 +235,8 @@ static rin_status load_features(rin_set *set, const rin_gauge *gauge, const rin_
                              (long long)array->shape[1], RIN_INCEPTION_CLASSES);
     if (!cJSON_AddStringToObject(set->source, "kind", "features"))
         return rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
-    rin_status status = copy_rows(set, gauge, npz, array, error);
+    rin_status status = array->fortran ? copy_columns(set, npz, array, error)
+                                       : copy_rows(set, gauge, npz, array, error);
     bool theirs = status == RIN_ERR_NUMERIC || status == RIN_ERR_ARG; /* of the numbers, which the message tells */
     return theirs ? rin_error_prefix(error, status, "%.300s", path) : status;
 }

@@ -135,6 +135,20 @@ static rin_status open_loader(rin_trainer *trainer, rin_error *error) {
     return rin_loader_create(trainer->dataset, &options, &trainer->loader, error);
 }
 
+/* Paths that are in the run's options mean the same wherever it is resumed from, if they fit there. */
+static void settle_paths(rin_config *config) {
+    char *const paths[] = {config->eval.weights, config->eval.reference};
+    for (size_t i = 0; config->train.eval_every && i < RIN_COUNT(paths); i++) {
+        char *from_root = NULL;
+        if (rin_path_absolute(paths[i], &from_root, NULL) != RIN_OK) continue;
+        rin_config tried = *config;
+        const char *key = i ? "eval.reference" : "eval.weights";
+        if (rin_config_set(&tried, key, from_root, NULL) == RIN_OK)
+            snprintf(paths[i], RIN_CONFIG_TEXT, "%s", from_root);
+        rin_free(from_root);
+    }
+}
+
 static rin_status open_judge(rin_trainer *trainer, rin_error *error) {
     if (!trainer->config.train.eval_every || rin_trainer_is_done(trainer)) return RIN_OK;
     return rin_judge_create(&trainer->config, trainer->listener, &trainer->judge, error);
@@ -184,6 +198,7 @@ rin_status rin_trainer_create(const rin_config *config, const char *data, const 
     rin_status status = new_trainer(run, listener, &trainer, error);
     if (!trainer) return status;
     trainer->config = *config;
+    settle_paths(&trainer->config);
     if (config->model.seq_len > 1 && !config->is_set[RIN_OPTION_model_num_classes])
         trainer->config.model.num_classes = 0; /* videos have none */
     /* What needs no data is refused first, before a large archive is read; the folder is made when nothing else can

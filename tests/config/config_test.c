@@ -276,7 +276,7 @@ static void test_format_round_trip(void **state) {
     if (rin_config_load_text(back, ini, "formatted", &error) != RIN_OK) fail_msg("%s", error.text);
     assert_int_equal(rin_config_format(back, &again, &error), RIN_OK);
     assert_string_equal(ini, again);
-    static const char *const sections[] = {"model", "diffusion", "train", "data", "sample"};
+    static const char *const sections[] = {"model", "diffusion", "train", "data", "sample", "eval"};
     rin_config *json_back = new_config();
     for (size_t i = 0; i < RIN_COUNT(sections); i++) {
         char *json = NULL;

@@ -41,12 +41,12 @@ static rin_extractor *open_at(rin_feature_network network, const char *path) {
 }
 
 /* The hash of weights in a file of these changes. */
-static void hash_of(rin_feature_network network, const formula_changes *changes, char out[RIN_WEIGHTS_HASH]) {
+static void hash_of(rin_feature_network network, const formula_changes *changes, char out[RIN_HASH_TEXT]) {
     rin_error error = {0};
     const char *path = run_lab_path(&lab, "changed.safetensors");
     assert_ok(formula_write(network, path, changes, &error), &error);
     rin_extractor *extractor = open_at(network, path);
-    snprintf(out, RIN_WEIGHTS_HASH, "%s", rin_extractor_weights_hash(extractor));
+    snprintf(out, RIN_HASH_TEXT, "%s", rin_extractor_weights_hash(extractor));
     rin_extractor_free(extractor);
     unlink(path);
 }
@@ -81,7 +81,7 @@ static void test_hash_is_of_names_and_values(void **state) {
     (void)state;
     static const formula_changes same[] = {{.reversed = true, .counters = true}, {.change = as_doubles}};
     static const formula_changes rounded = {.change = as_bfloats};
-    char wanted[RIN_WEIGHTS_HASH], got[RIN_WEIGHTS_HASH];
+    char wanted[RIN_HASH_TEXT], got[RIN_HASH_TEXT];
     hash_of(RIN_NETWORK_I3D, NULL, wanted);
     assert_int_equal(strspn(wanted, "0123456789abcdef"), 64);
     for (size_t i = 0; i < RIN_COUNT(same); i++) {
@@ -128,7 +128,7 @@ static void as_ported(void *user, formula_tensor *t) {
 static void test_names_of_i3d(void **state) {
     (void)state;
     static const formula_changes ours = {.change = with_ones}, theirs = {.change = as_ported, .counters = true};
-    char wanted[RIN_WEIGHTS_HASH], got[RIN_WEIGHTS_HASH];
+    char wanted[RIN_HASH_TEXT], got[RIN_HASH_TEXT];
     formula_tensor t = {.name = "Mixed_3b.b1a.bn.bias"};
     rename_tensor(&t);
     assert_string_equal(t.name, "mixed_3b.branch_1.0.batch3d.bias");
