@@ -251,8 +251,11 @@ static int run(const rin_cli_args *args) {
         what);
 }
 
-const rin_cli_verb rin_cli_eval = {
-    "eval", "measure a model or its samples: FID and other scores, loss, predicted frames",
-    "WHAT", 1,
-    1,      options,
-    run,    print_help};
+const rin_cli_verb rin_cli_eval = {"eval",
+                                   "measure a model or its samples: FID and other scores, loss, predicted frames",
+                                   "fid|is|kid|pr|fvd|stats|loss|predict",
+                                   1,
+                                   1,
+                                   options,
+                                   run,
+                                   print_help};

@@ -54,7 +54,6 @@ expect 0 "Inception Score  " score is --data "$work/images" --set eval.split_siz
 prints "protocol         network inception, weights "
 [ "$(wc -l <"$work/lines.jsonl")" -eq 2 ] || fail "not two lines for two calls"
 expect 1 "$work/nowhere" score is --data "$work/images" --set eval.split_size=2 --out "$work/nowhere/lines.jsonl"
-prints "Inception Score  "
 
 # Statistics as a reference, and what else they are not good for.
 expect 0 "statistics of 4 pictures" score stats --data "$work/images" --out "$work/images.npz"

@@ -82,7 +82,8 @@ static void test_lines_of_the_metrics(void **state) {
     assert_true(json_number(line, "step") == 3 && json_number(line, "samples") == 3);
     assert_true(json_number(line, "kid_deviation") > 0 && json_number(line, "kid") > 0);
     const cJSON *protocol = json_member(line, "protocol");
-    assert_string_equal(json_text(protocol, "fitted"), "8x8");
+    assert_string_equal(json_text(json_member(protocol, "reference"), "fitted"), "cropped, shrunk");
+    assert_string_equal(json_text(json_member(protocol, "reference"), "size"), "8x8");
     assert_string_equal(json_text(json_member(protocol, "reference"), "path"), lab.data);
     assert_true(json_number(json_member(protocol, "reference"), "n") == 3); /* as many as the samples */
     assert_non_null(strstr(lab.log, "step 2: kid "));
