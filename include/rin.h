@@ -374,6 +374,7 @@ typedef struct rin_bench_result {
     int64_t peak_device_bytes; /* of the training step's tensors on a GPU; 0 on the CPU */
     double features_min, features_median; /* seconds: a batch through Inception-v3; 0 unless asked for */
     double flops_features;
+    double features_share; /* of the peak, reached by these: the median of rounds that measure both */
     double sample_seconds;     /* a batch of images in options.sample_steps steps of DDIM; 0 unless asked for */
     char *profile;             /* freed by rin_string_free; NULL unless asked for */
 } rin_bench_result;

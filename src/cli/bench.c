@@ -31,7 +31,8 @@ static int print_json(const rin_bench_result *r, const char *preset, const rin_b
                 cJSON_AddNumberToObject(json, "peak_rss_bytes", (double)r->peak_rss_bytes);
     if (good && bench->features) {
         good = add_range(json, "features_s", r->features_min, r->features_median) &&
-               cJSON_AddNumberToObject(json, "flops_features", r->flops_features);
+               cJSON_AddNumberToObject(json, "flops_features", r->flops_features) &&
+               cJSON_AddNumberToObject(json, "features_share", r->features_share);
     } else if (good && !bench->gemm_only) {
         good = add_range(json, "train_step_s", r->train_step_min, r->train_step_median) &&
                add_range(json, "forward_s", r->forward_min, r->forward_median) &&
@@ -54,8 +55,7 @@ static void print_lines(const rin_bench_result *r, const char *preset, const rin
     if (bench->features) {
         double speed = r->flops_features / r->features_min * 1e-9;
         printf("Inception-v3     %.4g s at best, %.4g s median, %.4g GFLOP: %.4g GFLOP/s, %.0f%% of the peak\n",
-               r->features_min, r->features_median, r->flops_features * 1e-9, speed,
-               100 * speed / r->gemm_peak_gflops_per_s);
+               r->features_min, r->features_median, r->flops_features * 1e-9, speed, 100 * r->features_share);
     } else if (!bench->gemm_only) {
         printf("%s, batch %lld, %d threads\n", preset, (long long)bench->batch, r->threads);
         printf("training step    %.4g s at best, %.4g s median: %.4g images/s\n", r->train_step_min,

@@ -27,6 +27,11 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static double median_of(double *values, int n) {
+    qsort(values, (size_t)n, sizeof *values, ascending);
+    return values[n / 2];
+}
+
 static int64_t peak_memory(void) {
     struct rusage usage = {0};
     (void)getrusage(RUSAGE_SELF, &usage);
@@ -42,9 +47,8 @@ static void time_runs(bench *b, rin_program *program, int n, double *min, double
         rin_backend_wait(b->backend);
         if (i >= 0) b->seconds[i] = rin_clock_seconds() - from;
     }
-    qsort(b->seconds, (size_t)n, sizeof *b->seconds, ascending);
+    *median = median_of(b->seconds, n);
     *min = b->seconds[0];
-    *median = b->seconds[n / 2];
 }
 
 /* Random numbers into an input; labels are one-hot. */
@@ -189,39 +193,6 @@ static rin_status bench_sample(bench *b, rin_error *error) {
     return status;
 }
 
-/* Inception-v3 on eval.batch pictures; its speed does not depend on what the weights are. */
-static rin_status bench_features(bench *b, const char *device, rin_error *error) {
-    static const char *const outputs[] = {"pool3"};
-    const rin_extractor_options options = {.network = RIN_NETWORK_INCEPTION,
-                                           .batch = b->config->eval.batch,
-                                           .outputs = outputs,
-                                           .n_outputs = 1,
-                                           .device = device,
-                                           .threads = (int)b->config->train.threads};
-    rin_extractor *e = NULL;
-    rin_status status = rin_extractor_create(&options, rin_formula_weights(), &e, error);
-    if (status != RIN_OK) return status;
-    float *inputs = rin_calloc((size_t)(options.batch * rin_extractor_input_count(e)), sizeof *inputs, error);
-    float *features = rin_calloc((size_t)options.batch * RIN_INCEPTION_FEATURES, sizeof *features, error);
-    if (!inputs || !features) status = RIN_ERR_MEMORY;
-    for (int i = -2; i < b->options->steps && status == RIN_OK; i++) {
-        double from = rin_clock_seconds();
-        status = rin_extractor_run(e, inputs, options.batch, error);
-        if (status == RIN_OK) status = rin_extractor_read(e, "pool3", features, error);
-        if (i >= 0) b->seconds[i] = rin_clock_seconds() - from;
-    }
-    qsort(b->seconds, (size_t)b->options->steps, sizeof *b->seconds, ascending);
-    b->result->features_min = b->seconds[0];
-    b->result->features_median = b->seconds[b->options->steps / 2];
-    b->result->flops_features = rin_graph_flops(rin_program_graph(rin_extractor_program(e)));
-    if (status == RIN_OK && b->options->profile)
-        status = profile(rin_extractor_program(e), "Inception-v3", &b->profile, error);
-    rin_free(inputs);
-    rin_free(features);
-    rin_extractor_free(e);
-    return status;
-}
-
 /* One product large enough that nothing but arithmetic counts, of the type that the backend's products have. */
 static rin_status bench_product(bench *b, rin_error *error) {
     enum { RUNS = 20, MOST_NODES = 4 };
@@ -246,6 +217,55 @@ static rin_status bench_product(bench *b, rin_error *error) {
     }
     rin_program_free(program);
     rin_weights_free(weights);
+    return status;
+}
+
+/* Rounds of both, as the speed of a machine changes between one minute and the next: the peak, then the network. */
+static rin_status run_features(bench *b, rin_extractor *e, const float *inputs, double *shares, rin_error *error) {
+    rin_bench_result *r = b->result;
+    float *features = rin_calloc((size_t)b->config->eval.batch * RIN_INCEPTION_FEATURES, sizeof *features, error);
+    double peak = 0;
+    rin_status status = features ? RIN_OK : RIN_ERR_MEMORY;
+    for (int i = -1; i < b->options->steps && status == RIN_OK; i++) {
+        status = bench_product(b, error);
+        double from = rin_clock_seconds();
+        if (status == RIN_OK) status = rin_extractor_run(e, inputs, b->config->eval.batch, error);
+        if (status == RIN_OK) status = rin_extractor_read(e, "pool3", features, error);
+        if (i < 0) continue;
+        b->seconds[i] = rin_clock_seconds() - from;
+        shares[i] = r->flops_features / b->seconds[i] * 1e-9 / r->gemm_peak_gflops_per_s;
+        r->gemm_peak_gflops_per_s = peak = RIN_MAX(peak, r->gemm_peak_gflops_per_s);
+    }
+    rin_free(features);
+    return status;
+}
+
+/* Inception-v3 on eval.batch pictures; its speed does not depend on what the weights are. */
+static rin_status bench_features(bench *b, const char *device, rin_error *error) {
+    static const char *const outputs[] = {"pool3"};
+    const rin_extractor_options options = {.network = RIN_NETWORK_INCEPTION,
+                                           .batch = b->config->eval.batch,
+                                           .outputs = outputs,
+                                           .n_outputs = 1,
+                                           .device = device,
+                                           .threads = (int)b->config->train.threads};
+    rin_extractor *e = NULL;
+    rin_status status = rin_extractor_create(&options, rin_formula_weights(), &e, error);
+    if (status != RIN_OK) return status;
+    rin_bench_result *r = b->result;
+    float *inputs = rin_calloc((size_t)(options.batch * rin_extractor_input_count(e)), sizeof *inputs, error);
+    double *shares = rin_calloc((size_t)b->options->steps, sizeof *shares, error);
+    r->flops_features = rin_graph_flops(rin_program_graph(rin_extractor_program(e)));
+    status = inputs && shares ? run_features(b, e, inputs, shares, error) : RIN_ERR_MEMORY;
+    if (status == RIN_OK) {
+        r->features_median = median_of(b->seconds, b->options->steps);
+        r->features_min = b->seconds[0];
+        r->features_share = median_of(shares, b->options->steps);
+        if (b->options->profile) status = profile(rin_extractor_program(e), "Inception-v3", &b->profile, error);
+    }
+    rin_free(inputs);
+    rin_free(shares);
+    rin_extractor_free(e);
     return status;
 }
 
@@ -283,7 +303,7 @@ rin_status rin_bench(const rin_config *config, const rin_bench_options *options,
     if (status == RIN_OK && trains) status = bench_forward(&b, error);
     if (status == RIN_OK && trains && options->sample_steps) status = bench_sample(&b, error);
     if (status == RIN_OK && options->features) status = bench_features(&b, device, error);
-    if (status == RIN_OK) status = bench_product(&b, error);
+    if (status == RIN_OK && !options->features) status = bench_product(&b, error);
     if (status == RIN_OK && options->profile) status = rin_text_take(&b.profile, &result->profile, error);
     rin_text_clear(&b.profile);
     if (!trains) result->peak_rss_bytes = peak_memory();
