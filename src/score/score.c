@@ -79,31 +79,21 @@ static unsigned needs_of(unsigned scores, bool judged) {
 
 /* ---- two sets ---- */
 
-static rin_status check_protocols(const scoring *s, rin_error *error) {
-    const struct {
-        const rin_set *set, *other;
-        const char *path;
-    } sides[] = {{&s->judged, &s->against, s->request->data}, {&s->against, &s->judged, s->reference}};
-    for (size_t i = 0; i < RIN_COUNT(sides); i++) {
-        const rin_set *set = sides[i].set;
-        const char *path = sides[i].path ? sides[i].path : "the model";
-        if (rin_set_is_unnamed(set)) {
-            rin_log_write(log_of(s), RIN_LOG_WARNING,
-                          "'%.300s' names no protocol: whether it was made like the other set is for you to know",
-                          path);
-        }
-        if (!set->protocol) continue;
-        rin_status status = RIN_OK;
-        if (sides[i].other->measured) status = rin_protocol_check(&s->gauge, set->protocol, path, error);
-        else if (sides[i].other->protocol && !i)
-            status = rin_protocols_compare(set->protocol, sides[i].other->protocol, path, error);
-        if ((status == RIN_ERR_ARG || status == RIN_ERR_FORMAT) && s->request->mix) {
-            rin_log_write(log_of(s), RIN_LOG_WARNING, "two protocols are mixed: the score is comparable with nothing");
-            status = RIN_OK;
-        }
-        if (status != RIN_OK) return status;
+/* Whether what is known of a set's protocol, path being its name, goes with the other set. */
+static rin_status check_protocol(const scoring *s, const rin_set *set, const rin_set *other, const char *path,
+                                 rin_error *error) {
+    rin_status status = RIN_OK;
+    if (rin_set_is_unnamed(set))
+        rin_log_write(log_of(s), RIN_LOG_WARNING,
+                      "'%.300s' names no protocol: whether it was made like the other set is for you to know", path);
+    if (!set->protocol) return RIN_OK;
+    if (other->measured) status = rin_protocol_check(&s->gauge, set->protocol, path, error);
+    else if (other->protocol) status = rin_protocols_compare(set->protocol, other->protocol, path, error);
+    if ((status == RIN_ERR_ARG || status == RIN_ERR_FORMAT) && s->request->mix) {
+        rin_log_write(log_of(s), RIN_LOG_WARNING, "two protocols are mixed: the score is comparable with nothing");
+        return RIN_OK;
     }
-    return RIN_OK;
+    return status;
 }
 
 /* A model's samples are compared with pictures of their own size, which statistics may not be of. */
@@ -123,10 +113,22 @@ static void compare_sizes(const scoring *s) {
     cJSON_Delete(json);
 }
 
+/* The reference, and whether its protocol is the one that the other set will have: that takes long to find out later.
+ */
+static rin_status measure_reference(scoring *s, rin_error *error) {
+    const rin_score_request *r = s->request;
+    rin_status status = rin_set_load(&s->against, &s->gauge, s->reference, error);
+    s->judged.measured = r->model || !rin_pictures_is_numpy(r->data);
+    if (status == RIN_OK && s->judged.measured) status = rin_gauge_open(&s->gauge, error);
+    if (status == RIN_OK && s->judged.measured)
+        status = check_protocol(s, &s->against, &s->judged, s->reference, error);
+    return status;
+}
+
 static rin_status measure_sets(scoring *s, rin_error *error) {
     const rin_score_request *r = s->request;
-    rin_status status = RIN_OK;
-    if (s->reference) status = rin_set_load(&s->against, &s->gauge, s->reference, error);
+    rin_status status = s->reference ? measure_reference(s, error) : RIN_OK;
+    bool checked = s->judged.measured;
     const rin_sampled what = {r->model, &s->config, s->config.eval.count, s->reference, r->folder};
     if (status == RIN_OK)
         status = r->model ? rin_set_sample(&s->judged, &s->gauge, &what, error)
@@ -136,7 +138,9 @@ static rin_status measure_sets(scoring *s, rin_error *error) {
         return rin_error_set(error, RIN_ERR_SHAPE, "features of %lld and of %lld numbers cannot be compared",
                              (long long)s->judged.dim, (long long)s->against.dim);
     compare_sizes(s);
-    return check_protocols(s, error);
+    status = check_protocol(s, &s->judged, &s->against, r->data ? r->data : "the model", error);
+    if (status == RIN_OK && !checked) status = check_protocol(s, &s->against, &s->judged, s->reference, error);
+    return status;
 }
 
 /* ---- scores ---- */
@@ -148,9 +152,9 @@ static rin_score_spread spread_of(rin_spread spread) {
 static rin_status frechet(scoring *s, rin_error *error) {
     int64_t a = s->judged.gaussian.n, b = s->against.gaussian.n, least = a && b ? RIN_MIN(a, b) : a + b;
     if (least && least <= s->judged.dim)
-        rin_log_write(log_of(s), RIN_LOG_WARNING,
-                      "n = %lld <= %lld: biased, compare only with the same n; kid is made for few samples",
-                      (long long)least, (long long)s->judged.dim);
+        rin_log_write(log_of(s), RIN_LOG_WARNING, "n = %lld <= %lld: biased, compare only with the same n%s",
+                      (long long)least, (long long)s->judged.dim,
+                      s->gauge.clip.frames ? "" : "; kid is made for few samples");
     rin_frechet result;
     rin_status status = rin_frechet_distance(&s->judged.gaussian, &s->against.gaussian, &result, error);
     if (status != RIN_OK) return status;
