@@ -57,7 +57,8 @@ static bool stop_at_some(void *user, const rin_progress *progress) {
     return strcmp(progress->doing, "sample") != 0 || progress->done < *stop;
 }
 
-static rin_scores score_model(const char *folder, const char *options, int stop, rin_status expected) {
+static rin_scores score_model_as(const char *folder, const char *options, int stop, rin_status expected,
+                                 const char *part) {
     rin_error error = {0};
     rin_scores scores;
     rin_config *config = config_of(options);
@@ -66,9 +67,13 @@ static rin_scores score_model(const char *folder, const char *options, int stop,
     const rin_listener listener = {.on_progress = stop_at_some, .user = &stop};
     rin_status status = rin_eval_score(&request, config, listener, &scores, &error);
     if (expected == RIN_OK) assert_ok(status, &error);
-    else assert_refused(status, expected, &error, "stopped");
+    else assert_refused(status, expected, &error, part);
     rin_config_free(config);
     return scores;
+}
+
+static rin_scores score_model(const char *folder, const char *options, int stop, rin_status expected) {
+    return score_model_as(folder, options, stop, expected, "stopped");
 }
 
 /* The only file in a folder whose name ends so. */
@@ -141,6 +146,13 @@ static void test_stopped_model_is_gone_on_with(void **state) {
     assert_same_scores(&got, &more);
     assert_int_equal(rows_kept(parts), 7);
     rin_scores_clear(&got);
+    /* One call at a time. */
+    rin_lock mine;
+    rin_error error = {0};
+    char left_by[RIN_LOCK_OWNER];
+    assert_ok(rin_lock_take(&mine, file_in(parts, ".lock"), left_by, &error), &error);
+    (void)score_model_as(parts, "", 1000, RIN_ERR_BUSY, ".lock");
+    rin_lock_release(&mine);
     rin_scores_clear(&more);
     rin_scores_clear(&wanted);
 }
