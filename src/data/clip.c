@@ -16,7 +16,7 @@ typedef struct rin_pictures {
 
 static rin_status read_picture(void *user, int64_t i, rin_image *out, rin_error *error) {
     const rin_pictures *p = user;
-    rin_status status = rin_dataset_decode_file(p->dataset, &p->items[i], out, error);
+    rin_status status = rin_dataset_decode_file(p->dataset, &p->items[i], RIN_ALPHA_OVER_WHITE, out, error);
     return status == RIN_OK ? status : rin_error_prefix(error, status, "'%.200s'", p->items[i].name);
 }
 

@@ -87,6 +87,9 @@ bool rin_dataset_is_broken(rin_status status);
  * Errors: ARG for a wrong index; IO, FORMAT or UNSUPPORTED for a broken item, which the message names; MEMORY.
  */
 rin_status rin_dataset_decode(const rin_dataset *dataset, size_t index, rin_image *out, rin_error *error) RIN_CHECKED;
+/* The same with another treatment of transparency. */
+rin_status rin_dataset_decode_as(const rin_dataset *dataset, size_t index, rin_alpha alpha, rin_image *out,
+                                 rin_error *error) RIN_CHECKED;
 
 /* Decodes one item and fits it (rin_image_fit). Shapes: out (height, width, channels), 0..1. Otherwise as above. */
 rin_status rin_dataset_load(const rin_dataset *dataset, size_t index, int height, int width, int channels, float *out,

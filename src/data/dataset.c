@@ -188,20 +188,21 @@ bool rin_dataset_is_broken(rin_status status) {
     return status == RIN_ERR_FORMAT || status == RIN_ERR_UNSUPPORTED;
 }
 
-rin_status rin_dataset_decode_file(const rin_dataset *dataset, const rin_item *item, rin_image *out, rin_error *error) {
+rin_status rin_dataset_decode_file(const rin_dataset *dataset, const rin_item *item, rin_alpha alpha, rin_image *out,
+                                   rin_error *error) {
     rin_input file;
     void *bytes = NULL;
     rin_status status = dataset->kind->file(dataset->source, item, &file, error);
     if (status != RIN_OK) return status;
     if (file.memory) {
-        status = rin_image_decode(file.memory, (size_t)file.bytes, out, error);
+        status = rin_image_decode_as(file.memory, (size_t)file.bytes, alpha, out, error);
     } else if (file.bytes > RIN_MAX_ITEM_BYTES) {
         status = rin_error_set(error, RIN_ERR_FORMAT, "it has %llu bytes, more than the %zu allowed",
                                (unsigned long long)file.bytes, RIN_MAX_ITEM_BYTES);
     } else {
         bytes = rin_calloc((size_t)file.bytes, 1, error);
         status = bytes ? rin_input_read(&file, 0, bytes, (size_t)file.bytes, error) : RIN_ERR_MEMORY;
-        if (status == RIN_OK) status = rin_image_decode(bytes, (size_t)file.bytes, out, error);
+        if (status == RIN_OK) status = rin_image_decode_as(bytes, (size_t)file.bytes, alpha, out, error);
     }
     rin_free(bytes);
     rin_input_close(&file);
@@ -209,20 +210,26 @@ rin_status rin_dataset_decode_file(const rin_dataset *dataset, const rin_item *i
 }
 
 /* The first frame of a video stands for it. */
-static rin_status decode_item(const rin_dataset *dataset, size_t index, rin_image *out, rin_error *error) {
+static rin_status decode_item(const rin_dataset *dataset, size_t index, rin_alpha alpha, rin_image *out,
+                              rin_error *error) {
     const rin_source_kind *kind = dataset->kind;
     const rin_item *item = &dataset->items.items[index];
     if (dataset->items.videos) return rin_track_first(dataset, index, out, error);
     return kind->image ? kind->image(dataset->source, item, out, error)
-                       : rin_dataset_decode_file(dataset, item, out, error);
+                       : rin_dataset_decode_file(dataset, item, alpha, out, error);
 }
 
 rin_status rin_dataset_decode(const rin_dataset *dataset, size_t index, rin_image *out, rin_error *error) {
+    return rin_dataset_decode_as(dataset, index, RIN_ALPHA_OVER_WHITE, out, error);
+}
+
+rin_status rin_dataset_decode_as(const rin_dataset *dataset, size_t index, rin_alpha alpha, rin_image *out,
+                                 rin_error *error) {
     *out = (rin_image){0};
     if (index >= dataset->items.n) {
         return rin_error_set(error, RIN_ERR_ARG, "there is no item %zu; the data set has %zu", index, dataset->items.n);
     }
-    rin_status status = decode_item(dataset, index, out, error);
+    rin_status status = decode_item(dataset, index, alpha, out, error);
     return status == RIN_OK ? status
                             : rin_error_prefix(error, status, "'%.300s'", rin_dataset_item_name(dataset, index));
 }

@@ -103,7 +103,7 @@ struct rin_dataset {
 };
 
 /* Decodes the picture that is a file of the source. */
-rin_status rin_dataset_decode_file(const rin_dataset *dataset, const rin_item *item, rin_image *out,
+rin_status rin_dataset_decode_file(const rin_dataset *dataset, const rin_item *item, rin_alpha alpha, rin_image *out,
                                    rin_error *error) RIN_CHECKED;
 
 #endif

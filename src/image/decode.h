@@ -6,7 +6,8 @@
 #include "image/image.h"
 
 /* Decodes one format. The picture is as stored; *orientation says how to turn it; on failure out is empty. */
-typedef rin_status rin_decode_fn(const uint8_t *bytes, size_t n, rin_image *out, int *orientation, rin_error *error);
+typedef rin_status rin_decode_fn(const uint8_t *bytes, size_t n, rin_alpha alpha, rin_image *out, int *orientation,
+                                 rin_error *error);
 
 rin_decode_fn rin_jpeg_decode;
 rin_decode_fn rin_png_decode;

@@ -114,6 +114,10 @@ static rin_status refuse(const uint8_t *bytes, size_t n, const char *format, rin
 }
 
 rin_status rin_image_decode(const void *bytes, size_t n_bytes, rin_image *out, rin_error *error) {
+    return rin_image_decode_as(bytes, n_bytes, RIN_ALPHA_OVER_WHITE, out, error);
+}
+
+rin_status rin_image_decode_as(const void *bytes, size_t n_bytes, rin_alpha alpha, rin_image *out, rin_error *error) {
     *out = (rin_image){0};
     const image_format *format = NULL;
     for (size_t i = 0; i < RIN_COUNT(formats) && !format; i++) {
@@ -123,7 +127,7 @@ rin_status rin_image_decode(const void *bytes, size_t n_bytes, rin_image *out, r
     }
     if (!format || !format->decode) return refuse(bytes, n_bytes, format ? format->name : NULL, error);
     int orientation = RIN_ORIENTATION_UPRIGHT;
-    rin_status status = format->decode(bytes, n_bytes, out, &orientation, error);
+    rin_status status = format->decode(bytes, n_bytes, alpha, out, &orientation, error);
     if (status == RIN_OK) status = rin_image_turn(out, orientation, error);
     if (status != RIN_OK) {
         rin_image_clear(out);

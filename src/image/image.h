@@ -42,6 +42,9 @@ rin_status rin_image_turn(rin_image *image, int orientation, rin_error *error) R
  */
 void rin_over_white(const uint8_t *from, size_t n, int colours, uint8_t *to);
 
+/* What becomes of transparency: seen before white, or left out of the file's colours, as Pillow's RGB is. */
+typedef enum rin_alpha { RIN_ALPHA_OVER_WHITE, RIN_ALPHA_DROPPED } rin_alpha;
+
 /*
  * Decodes a file held in memory; its format is told by its first bytes, never by a name. Transparent pixels are laid
  * over white, an EXIF orientation is applied, an animation gives its first frame, colour profiles are ignored.
@@ -50,6 +53,9 @@ void rin_over_white(const uint8_t *from, size_t n, int colours, uint8_t *to);
  * Threads: safe.
  */
 rin_status rin_image_decode(const void *bytes, size_t n_bytes, rin_image *out, rin_error *error) RIN_CHECKED;
+/* The same with another treatment of transparency; of animations it is always the first. */
+rin_status rin_image_decode_as(const void *bytes, size_t n_bytes, rin_alpha alpha, rin_image *out,
+                               rin_error *error) RIN_CHECKED;
 
 /*
  * Fits a picture to a size: its largest centred crop with the target's aspect ratio (offsets rounded down), then

@@ -143,7 +143,9 @@ static void decode_or_escape(jpeg_job *job, const uint8_t *bytes, size_t n) {
     job->status = decode(job, bytes, n);
 }
 
-rin_status rin_jpeg_decode(const uint8_t *bytes, size_t n, rin_image *out, int *orientation, rin_error *error) {
+rin_status rin_jpeg_decode(const uint8_t *bytes, size_t n, rin_alpha alpha, rin_image *out, int *orientation,
+                           rin_error *error) {
+    (void)alpha; /* there is none */
     jpeg_job job = {.error = error, .image = out, .orientation = orientation};
     job.info.err = jpeg_std_error(&job.manager);
     job.info.client_data = &job;

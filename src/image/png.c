@@ -19,6 +19,7 @@ typedef struct png_job {
     bool out_of_memory; /* also where libpng went on without what it wanted to keep */
     rin_status status;
     rin_error *error;
+    rin_alpha alpha;
     rin_image *image;
     int *orientation;
 } png_job;
@@ -73,12 +74,13 @@ static void settle_16(uint8_t *samples, size_t n, int colours, bool has_alpha) {
     }
 }
 
-/* Asks libpng for grey or RGB, alpha where the file has any, 8 or 16 bits. */
+/* Asks libpng for grey or RGB, alpha where the file has any and it is wanted, 8 or 16 bits. */
 static void choose_output(png_job *job) {
     int type = png_get_color_type(job->png, job->info);
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(job->png);
     if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(job->png);
-    if (png_get_valid(job->png, job->info, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(job->png);
+    if (job->alpha == RIN_ALPHA_DROPPED) png_set_strip_alpha(job->png);
+    else if (png_get_valid(job->png, job->info, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(job->png);
     (void)png_set_interlace_handling(job->png);
     png_read_update_info(job->png, job->info);
 }
@@ -134,8 +136,9 @@ static void decode_or_escape(png_job *job) {
     job->status = decode(job);
 }
 
-rin_status rin_png_decode(const uint8_t *bytes, size_t n, rin_image *out, int *orientation, rin_error *error) {
-    png_job job = {.bytes = bytes, .n = n, .image = out, .orientation = orientation, .error = error};
+rin_status rin_png_decode(const uint8_t *bytes, size_t n, rin_alpha alpha, rin_image *out, int *orientation,
+                          rin_error *error) {
+    png_job job = {.bytes = bytes, .n = n, .alpha = alpha, .image = out, .orientation = orientation, .error = error};
     job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, on_alloc, on_free);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
     if (job.info) decode_or_escape(&job);

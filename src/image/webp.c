@@ -45,8 +45,8 @@ static rin_status decode_pixels(const uint8_t *bytes, size_t n, int width, int h
     return code == VP8_STATUS_OK ? RIN_OK : damaged(code, error);
 }
 
-static rin_status decode_still(const uint8_t *bytes, size_t n, bool has_alpha, rin_image *out, rin_error *error) {
-    if (!has_alpha) return decode_pixels(bytes, n, out->width, out->height, false, out->samples, error);
+static rin_status decode_still(const uint8_t *bytes, size_t n, bool over_white, rin_image *out, rin_error *error) {
+    if (!over_white) return decode_pixels(bytes, n, out->width, out->height, false, out->samples, error);
     size_t n_pixels = (size_t)out->width * (size_t)out->height;
     uint8_t *pixels = rin_calloc(n_pixels, 4, error);
     if (!pixels) return RIN_ERR_MEMORY;
@@ -90,7 +90,8 @@ static rin_status decode_first_frame(const uint8_t *bytes, size_t n, rin_image *
     return status;
 }
 
-rin_status rin_webp_decode(const uint8_t *bytes, size_t n, rin_image *out, int *orientation, rin_error *error) {
+rin_status rin_webp_decode(const uint8_t *bytes, size_t n, rin_alpha alpha, rin_image *out, int *orientation,
+                           rin_error *error) {
     WebPBitstreamFeatures features;
     VP8StatusCode code = WebPGetFeatures(bytes, n, &features);
     if (code != VP8_STATUS_OK) return damaged(code, error);
@@ -98,8 +99,9 @@ rin_status rin_webp_decode(const uint8_t *bytes, size_t n, rin_image *out, int *
     if (status == RIN_OK) status = rin_image_create(out, features.width, features.height, 3, 1, error);
     if (status != RIN_OK) return status;
     *orientation = orientation_of(bytes, n);
-    status = features.has_animation ? decode_first_frame(bytes, n, out, error)
-                                    : decode_still(bytes, n, features.has_alpha, out, error);
+    status = features.has_animation
+                 ? decode_first_frame(bytes, n, out, error)
+                 : decode_still(bytes, n, features.has_alpha && alpha == RIN_ALPHA_OVER_WHITE, out, error);
     if (status != RIN_OK) rin_image_clear(out);
     return status;
 }

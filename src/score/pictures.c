@@ -192,7 +192,7 @@ static rin_status load_item(const rin_pictures *p, int64_t i, rin_frames *out, r
     int channels = o->grey && o->height ? 1 : CHANNELS, height = o->height, width = o->width;
     rin_status status = RIN_OK;
     if (!height) {
-        status = rin_dataset_decode(p->dataset, at->item, &image, error);
+        status = rin_dataset_decode_as(p->dataset, at->item, RIN_ALPHA_DROPPED, &image, error);
         height = image.height;
         width = image.width;
     }

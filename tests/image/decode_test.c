@@ -171,6 +171,42 @@ static void test_png_alpha(void **state) {
     expect_pixels(decode(encode_png(pixels, 2 * W, W, H, o)), wanted, 1, 0);
 }
 
+static rin_image decode_dropped(encoded file) {
+    rin_image image;
+    rin_error error = {0};
+    rin_status status = rin_image_decode_as(file.bytes, file.n, RIN_ALPHA_DROPPED, &image, &error);
+    if (status != RIN_OK) fail_msg("%s", error.text);
+    free(file.bytes);
+    return image;
+}
+
+/* The file's colours, whatever its transparency. */
+static void test_dropped_alpha(void **state) {
+    (void)state;
+    uint8_t pixels[4 * N], wanted[3 * N], grey[N];
+    png_color palette[4] = {{1, 2, 3}, {40, 50, 60}, {7, 8, 9}, {200, 100, 0}};
+    uint8_t alpha[4] = {0, 100, 255, 3};
+    fill(pixels, 4);
+    for (int i = 0; i < N; i++) memcpy(wanted + 3 * i, pixels + 4 * i, 3);
+    png_options o = {.type = PNG_COLOR_TYPE_RGBA, .depth = 8};
+    expect_pixels(decode_dropped(encode_png(pixels, 4 * W, W, H, o)), wanted, 3, 0);
+    fill(pixels, 2);
+    for (int i = 0; i < N; i++) grey[i] = pixels[2 * i];
+    o.type = PNG_COLOR_TYPE_GRAY_ALPHA;
+    expect_pixels(decode_dropped(encode_png(pixels, 2 * W, W, H, o)), grey, 1, 0);
+    png_color_16 transparent = {.gray = grey[4]};
+    o = (png_options){.type = PNG_COLOR_TYPE_GRAY, .depth = 8, .transparent = &transparent};
+    expect_pixels(decode_dropped(encode_png(grey, W, W, H, o)), grey, 1, 0);
+    for (int i = 0; i < N; i++) {
+        pixels[i] = (uint8_t)(i % 4);
+        const uint8_t entry[3] = {palette[i % 4].red, palette[i % 4].green, palette[i % 4].blue};
+        memcpy(wanted + 3 * i, entry, 3);
+    }
+    o = (png_options){
+        .type = PNG_COLOR_TYPE_PALETTE, .depth = 8, .palette = palette, .n_palette = 4, .palette_alpha = alpha};
+    expect_pixels(decode_dropped(encode_png(pixels, W, W, H, o)), wanted, 3, 0);
+}
+
 /* Low depths: value v of b bits is v * 255 / (2^b - 1) as grey, entry v as palette. */
 static void test_png_low_depths(void **state) {
     (void)state;
@@ -488,6 +524,7 @@ int main(void) {
         cmocka_unit_test(test_jpeg_too_many_scans),
         cmocka_unit_test(test_png_colour_and_grey),
         cmocka_unit_test(test_png_alpha),
+        cmocka_unit_test(test_dropped_alpha),
         cmocka_unit_test(test_png_low_depths),
         cmocka_unit_test(test_png_transparent_colour),
         cmocka_unit_test(test_png_16_bits),
