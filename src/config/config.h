@@ -20,6 +20,10 @@ enum {
     rin_##list;
 #include "config/words.def"
 
+/* The words of each list, by constant; NULL after the last. */
+#define RIN_WORDS_BEGIN(list) extern const char *const rin_words_##list[];
+#include "config/words.def"
+
 /* Number of an option: RIN_OPTION_model_patch_size and so on; the index of is_set and of rin_option_get. */
 enum {
 #define RIN_INT(section, key, value, lowest, highest, help) RIN_OPTION_##section##_##key,

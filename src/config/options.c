@@ -6,7 +6,7 @@
 #include "config/internal.h"
 
 /* Word lists twice: as NULL-terminated tables, and as " | a | b" for messages. */
-#define RIN_WORDS_BEGIN(list) static const char *const words_##list[] = {
+#define RIN_WORDS_BEGIN(list) const char *const rin_words_##list[] = {
 #define RIN_WORD_ROW(constant, word) word,
 #define RIN_WORDS_END(list) NULL};
 #include "config/words.def"
@@ -39,7 +39,7 @@ const rin_option_row rin_option_rows[RIN_N_OPTIONS] = {
     {ABOUT(section, key, "bool", value, "true | false", help), RIN_TYPE_BOOL, FIELD(section, key), 0, 0, 0, NULL, 0},
 #define RIN_WORD(section, key, value, list, help)                                                               \
     {ABOUT(section, key, "word", value, allowed_##list + SEPARATOR, help), RIN_TYPE_WORD, FIELD(section, key),  \
-     0, 0, 0, words_##list, 0},
+     0, 0, 0, rin_words_##list, 0},
 #define RIN_TEXT(section, key, value, grammar, allowed, help)                                                \
     {ABOUT(section, key, "text", value, allowed, help), RIN_TYPE_TEXT, FIELD(section, key), 0, 0, 0, NULL, \
      RIN_GRAMMAR_##grammar},

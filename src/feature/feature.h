@@ -17,6 +17,7 @@ enum {
 
 typedef enum rin_feature_network { RIN_NETWORK_INCEPTION, RIN_NETWORK_I3D } rin_feature_network;
 
+int64_t rin_feature_count(rin_feature_network network);            /* numbers of a picture or clip that are compared */
 const char *rin_feature_network_name(rin_feature_network network); /* inception, i3d */
 
 /* ---- graphs: input "input", and as outputs those stages of the network that are named ---- */

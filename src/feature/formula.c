@@ -29,19 +29,15 @@ double rin_formula_projection(const char *name, const double *values, int64_t n)
     return sum;
 }
 
-static bool ends_in(const char *name, const char *suffix) {
-    size_t n = strlen(name), m = strlen(suffix);
-    return n >= m && strcmp(name + n - m, suffix) == 0;
-}
-
 static rin_status fill(void *user, const rin_tensor *tensor, float *values, rin_error *error) {
     (void)user;
     (void)error;
     double shift = 0, scale = 0;
-    if (ends_in(tensor->name, "bn.running_mean")) scale = 0.1;
-    else if (ends_in(tensor->name, "bn.running_var") || ends_in(tensor->name, "bn.weight")) shift = 1, scale = 0.5;
-    else if (ends_in(tensor->name, "bn.bias")) scale = 0.25;
-    else if (ends_in(tensor->name, "bias")) scale = 0.5;
+    if (rin_has_suffix(tensor->name, "bn.running_mean")) scale = 0.1;
+    else if (rin_has_suffix(tensor->name, "bn.running_var") || rin_has_suffix(tensor->name, "bn.weight"))
+        shift = 1, scale = 0.5;
+    else if (rin_has_suffix(tensor->name, "bn.bias")) scale = 0.25;
+    else if (rin_has_suffix(tensor->name, "bias")) scale = 0.5;
     else if (strcmp(tensor->name, "fc.weight") == 0) scale = sqrt(3.0 / 2048);
     else scale = sqrt(6.0 / (double)(tensor->count / tensor->shape.dim[0]));
     uint64_t seed = seed_of(tensor->name);

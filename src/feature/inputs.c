@@ -8,11 +8,7 @@
 enum { CHANNELS = 3 };
 
 const char *rin_preprocess_name(rin_preprocess kind) {
-    static const char *const names[] = {[RIN_PREPROCESS_TF] = "tf",
-                                        [RIN_PREPROCESS_HALF_PIXEL] = "half_pixel",
-                                        [RIN_PREPROCESS_CLEAN] = "clean",
-                                        [RIN_PREPROCESS_CROP] = "crop"};
-    return (unsigned)kind < RIN_COUNT(names) ? names[kind] : "";
+    return (unsigned)kind < RIN_N_PREPROCESS ? rin_words_preprocess[kind] : "";
 }
 
 bool rin_preprocess_is_for(rin_preprocess kind, rin_feature_network network) {

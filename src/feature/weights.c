@@ -10,6 +10,10 @@ const char *rin_feature_network_name(rin_feature_network network) {
     return network == RIN_NETWORK_INCEPTION ? "inception" : "i3d";
 }
 
+int64_t rin_feature_count(rin_feature_network network) {
+    return network == RIN_NETWORK_INCEPTION ? RIN_INCEPTION_FEATURES : RIN_I3D_FEATURES;
+}
+
 /* What a user without the file has to do. */
 static const char *advice(rin_feature_network network) {
 #define CONVERT(file, to)                                                                             \

@@ -14,18 +14,9 @@ struct rin_judge {
 };
 
 static rin_status describe(rin_judge *j, rin_error *error) {
-    cJSON *json = rin_protocol_of_gauge(&j->gauge);
-    cJSON *source = json ? cJSON_Duplicate(j->reference.source, true) : NULL;
-    bool good = source && cJSON_AddNumberToObject(source, "n", (double)j->reference.n);
-    if (source && !cJSON_AddItemToObject(json, "reference", source)) {
-        cJSON_Delete(source);
-        good = false;
-    }
-    char *text = good ? cJSON_PrintUnformatted(json) : NULL;
-    j->protocol = text ? rin_strdup(text, error) : NULL;
-    cJSON_free(text);
-    cJSON_Delete(json);
-    return j->protocol ? RIN_OK : rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
+    if (!cJSON_AddNumberToObject(j->reference.source, "n", (double)j->reference.n))
+        return rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
+    return rin_protocol_text(&j->gauge, "reference", j->reference.source, &j->protocol, error);
 }
 
 static rin_status prepare(rin_judge *j, rin_error *error) {

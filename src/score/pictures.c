@@ -30,7 +30,7 @@ void rin_frames_clear(rin_frames *frames) {
     *frames = (rin_frames){0};
 }
 
-static rin_status make_room(rin_frames *out, int64_t frames, int height, int width, rin_error *error) {
+rin_status rin_frames_resize(rin_frames *out, int64_t frames, int height, int width, rin_error *error) {
     size_t n = (size_t)frames * (size_t)height * (size_t)width * CHANNELS;
     if (n > out->capacity) {
         float *grown = rin_realloc(out->values, n, sizeof *grown, error);
@@ -197,7 +197,7 @@ static rin_status load_item(const rin_pictures *p, int64_t i, rin_frames *out, r
         width = image.width;
     }
     int64_t frames = RIN_MAX(o->clip.frames, 1);
-    if (status == RIN_OK) status = make_room(out, frames, height, width, error);
+    if (status == RIN_OK) status = rin_frames_resize(out, frames, height, width, error);
     if (status == RIN_OK && o->clip.frames) {
         status = rin_dataset_load_clip(p->dataset, at->item, at->clip, height, width, channels, out->values, error);
     } else if (status == RIN_OK && o->height) {
@@ -218,7 +218,7 @@ rin_status rin_pictures_load(rin_pictures *p, int64_t i, rin_frames *out, rin_er
     int64_t wanted = i * (p->held / p->n) + i * (p->held % p->n) / p->n;
     for (; p->read <= wanted && status == RIN_OK; p->read++)
         status = rin_npz_stream_bytes(p->stream, p->bytes, p->stride, error);
-    if (status == RIN_OK) status = make_room(out, 1, p->height, p->width, error);
+    if (status == RIN_OK) status = rin_frames_resize(out, 1, p->height, p->width, error);
     if (status != RIN_OK) return rin_dataset_is_broken(status) ? rin_error_prefix(error, RIN_ERR_IO, "arr_0") : status;
     p->next++;
     widen(p->bytes, p->channels, 1, (size_t)p->height * (size_t)p->width, out->values);

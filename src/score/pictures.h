@@ -15,6 +15,8 @@ typedef struct rin_frames {
     size_t capacity; /* numbers that values has room for; grows as needed */
 } rin_frames;
 
+/* Sets the sizes, with room for as many numbers, which are not set. Errors: MEMORY. */
+rin_status rin_frames_resize(rin_frames *out, int64_t frames, int height, int width, rin_error *error) RIN_CHECKED;
 void rin_frames_clear(rin_frames *frames);
 
 typedef struct rin_pictures_options {

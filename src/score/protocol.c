@@ -19,6 +19,25 @@ cJSON *rin_protocol_of_gauge(const rin_gauge *gauge) {
     return NULL;
 }
 
+bool rin_protocol_add_path(cJSON *json, const char *key, const char *path) {
+    char *text = rin_strdup(path, NULL);
+    if (text) rin_text_make_utf8(text);
+    bool good = text && cJSON_AddStringToObject(json, key, text);
+    rin_free(text);
+    return good;
+}
+
+rin_status rin_protocol_text(const rin_gauge *gauge, const char *key, const cJSON *part, char **out, rin_error *error) {
+    cJSON *json = rin_protocol_of_gauge(gauge), *copy = json ? cJSON_Duplicate(part, true) : NULL;
+    bool good = copy && cJSON_AddItemToObject(json, key, copy);
+    if (!good) cJSON_Delete(copy);
+    char *text = good ? cJSON_PrintUnformatted(json) : NULL;
+    *out = text ? rin_strdup(text, error) : NULL;
+    cJSON_free(text);
+    cJSON_Delete(json);
+    return *out ? RIN_OK : rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
+}
+
 static rin_status differ(const char *path, const char *key, const char *theirs, const char *ours, rin_error *error) {
     return rin_error_set(
         error, RIN_ERR_ARG,

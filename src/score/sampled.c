@@ -28,7 +28,6 @@ typedef struct sampling {
 
 static rin_status add_source(sampling *s, rin_error *error) {
     char hash[RIN_HASH_TEXT], *options = NULL;
-    static const char *const words[] = {"round", "floor", "none"};
     static const char *const of_files[] = {"count", "fps", "zoom", "frames"}; /* no matter of samples */
     rin_status status = rin_weights_hash(s->what->model->weights, RIN_ARENA_EMA, hash, error);
     if (status == RIN_OK) status = rin_config_format_json(s->what->config, "sample", &options, error);
@@ -38,29 +37,14 @@ static rin_status add_source(sampling *s, rin_error *error) {
                 cJSON_AddStringToObject(json, "model", hash) &&
                 cJSON_AddNumberToObject(json, "steps_trained", (double)rin_model_steps(s->what->model)) &&
                 cJSON_AddNumberToObject(json, "seed", (double)s->gauge->options.seed) &&
-                cJSON_AddStringToObject(json, "quantise", words[s->gauge->options.quantise]);
+                cJSON_AddStringToObject(json, "quantise", rin_words_quantise[s->gauge->options.quantise]);
     if (good && rin_model_class_count(s->what->model)) good = cJSON_AddStringToObject(json, "classes", "in turn");
-    char *given = good && s->given ? rin_strdup(s->what->given, error) : NULL;
-    if (given) rin_text_make_utf8(given);
-    if (good && s->given) good = given && cJSON_AddStringToObject(json, "given", given);
-    rin_free(given);
+    if (good && s->given) good = rin_protocol_add_path(json, "given", s->what->given);
     if (good && cJSON_AddItemToObject(json, "sample", parsed)) parsed = NULL;
     else if (status == RIN_OK) status = rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
     cJSON_Delete(parsed);
     rin_free(options);
     return status;
-}
-
-/* Everything that features depend on, as one text. */
-static rin_status identify(sampling *s, rin_error *error) {
-    cJSON *json = rin_protocol_of_gauge(s->gauge);
-    cJSON *source = json ? cJSON_Duplicate(s->set->source, true) : NULL;
-    if (source && !cJSON_AddItemToObject(json, "source", source)) cJSON_Delete(source);
-    char *text = source ? cJSON_PrintUnformatted(json) : NULL;
-    if (text) s->identity = rin_strdup(text, error);
-    cJSON_free(text);
-    cJSON_Delete(json);
-    return s->identity ? RIN_OK : rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
 }
 
 static char *kept_path(const sampling *s, const char *hash, const char *suffix, rin_error *error) {
@@ -128,7 +112,7 @@ static rin_status keep(sampling *s, rin_error *error) {
 }
 
 static rin_status open_files(sampling *s, int64_t kept, rin_error *error) {
-    int64_t dim = s->gauge->network == RIN_NETWORK_I3D ? RIN_I3D_FEATURES : RIN_INCEPTION_FEATURES;
+    int64_t dim = rin_feature_count(s->gauge->network);
     rin_status status = rin_set_open_rows(s->set, dim, s->features, s->logits, kept, error);
     if (status != RIN_ERR_FORMAT || !kept) return status;
     /* The record promises more than there is: all over again. */
@@ -170,15 +154,8 @@ static rin_status take_frames(sampling *s, const rin_generator *generator, int64
     rin_generator_size(generator, &width, &height, &channels);
     int64_t frames = rin_generator_frame_count(generator);
     size_t n = (size_t)frames * (size_t)height * (size_t)width * 3;
-    if (n > s->frames.capacity) {
-        float *grown = rin_realloc(s->frames.values, n, sizeof *grown, error);
-        if (!grown) return RIN_ERR_MEMORY;
-        s->frames.values = grown;
-        s->frames.capacity = n;
-    }
-    s->frames.frames = frames;
-    s->frames.height = height;
-    s->frames.width = width;
+    rin_status status = rin_frames_resize(&s->frames, frames, height, width, error);
+    if (status != RIN_OK) return status;
     for (size_t k = 0; k < n; k++)
         s->frames.values[k] = quantised(values[channels == 3 ? k : k / 3], s->gauge->options.quantise);
     return RIN_OK;
@@ -299,7 +276,7 @@ static rin_status run(sampling *s, rin_error *error) {
     rin_status status = rin_gauge_open(s->gauge, error);
     if (status == RIN_OK) status = open_given(s, error);
     if (status == RIN_OK) status = add_source(s, error);
-    if (status == RIN_OK) status = identify(s, error);
+    if (status == RIN_OK) status = rin_protocol_text(s->gauge, "source", s->set->source, &s->identity, error);
     if (status == RIN_OK) status = name_files(s, error);
     if (status == RIN_OK) status = open_rows(s, error);
     if (status != RIN_OK) return status;

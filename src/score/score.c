@@ -212,12 +212,11 @@ static bool add_set(cJSON *json, const char *name, const rin_set *set) {
 }
 
 static bool add_options(cJSON *json, const scoring *s) {
-    static const char *const splits[] = {"even", "chunks", "permuted"};
     const rin_config_eval *o = &s->config.eval;
     unsigned scores = s->request->scores;
     bool good = true;
     if (scores & RIN_SCORE_IS)
-        good = cJSON_AddStringToObject(json, "splits", splits[o->splits]) &&
+        good = cJSON_AddStringToObject(json, "splits", rin_words_splits_kind[o->splits]) &&
                cJSON_AddNumberToObject(json, "split_size", (double)o->split_size);
     if (good && scores & RIN_SCORE_KID)
         good = cJSON_AddNumberToObject(json, "kid_subsets", (double)o->kid_subsets) &&
@@ -298,14 +297,11 @@ rin_status rin_eval_statistics(const char *data, bool video, const rin_config *c
     if (status == RIN_OK) rin_atomic_abort(&place);
     if (status == RIN_OK) status = rin_gauge_init(&gauge, config, video, device, threads, &loading, error);
     if (status == RIN_OK) status = rin_set_load(&set, &gauge, data, error);
-    cJSON *protocol = status == RIN_OK && set.measured ? rin_protocol_of_gauge(&gauge) : NULL;
-    cJSON *source = protocol ? cJSON_Duplicate(set.source, true) : NULL;
-    if (source && !cJSON_AddItemToObject(protocol, "source", source)) cJSON_Delete(source);
-    char *text = source ? cJSON_PrintUnformatted(protocol) : NULL;
+    char *text = NULL;
+    if (status == RIN_OK && set.measured) status = rin_protocol_text(&gauge, "source", set.source, &text, error);
     if (status == RIN_OK) status = rin_statistics_write(out, &set.gaussian, text ? text : set.protocol, error);
     if (status == RIN_OK && n) *n = set.n;
-    cJSON_free(text);
-    cJSON_Delete(protocol);
+    rin_free(text);
     rin_set_clear(&set);
     rin_gauge_clear(&gauge);
     return status;

@@ -96,6 +96,11 @@ rin_status rin_set_sample(rin_set *set, rin_gauge *gauge, const rin_sampled *wha
 
 /* {"network": .., "weights": .., "preprocess": ..}, and what was done to pictures before; the caller's. */
 cJSON *rin_protocol_of_gauge(const rin_gauge *gauge);
+/* Adds a path, which may hold any bytes, as text; false when memory is out. */
+bool rin_protocol_add_path(cJSON *json, const char *key, const char *path);
+/* That of the gauge with one part more, as text: *out is freed by rin_free. */
+rin_status rin_protocol_text(const rin_gauge *gauge, const char *key, const cJSON *part, char **out,
+                             rin_error *error) RIN_CHECKED;
 /* Whether features of a set that names this protocol may be compared with the gauge's. Errors: ARG says what differs.
  */
 rin_status rin_protocol_check(const rin_gauge *gauge, const char *protocol, const char *path,

@@ -111,8 +111,8 @@ rin_status rin_gauge_open(rin_gauge *gauge, rin_error *error) {
                                            .n_outputs = video ? 1 : 2,
                                            .device = gauge->device,
                                            .threads = gauge->threads};
-    size_t dim = video ? RIN_I3D_FEATURES : RIN_INCEPTION_FEATURES;
-    gauge->features = rin_calloc((size_t)gauge->batch * dim, sizeof *gauge->features, error);
+    gauge->features = rin_calloc((size_t)(gauge->batch * rin_feature_count(gauge->network)), sizeof *gauge->features,
+                                 error);
     gauge->logits = rin_calloc((size_t)gauge->batch * RIN_INCEPTION_CLASSES, sizeof *gauge->logits, error);
     if (!gauge->features || !gauge->logits) return RIN_ERR_MEMORY;
     return rin_extractor_open(&options, gauge->options.weights, &gauge->extractor, error);
@@ -166,11 +166,10 @@ static rin_status load_pictures(rin_set *set, rin_gauge *gauge, const char *path
                                           .grey = gauge->grey,
                                           .limit = gauge->options.limit,
                                           .loading = gauge->loading};
-    int64_t dim = gauge->network == RIN_NETWORK_I3D ? RIN_I3D_FEATURES : RIN_INCEPTION_FEATURES;
     rin_pictures *pictures = NULL;
     rin_status status = rin_pictures_open(path, &options, &pictures, error);
     if (status == RIN_OK) status = rin_gauge_open(gauge, error);
-    if (status == RIN_OK) status = rin_set_open_rows(set, dim, NULL, NULL, 0, error);
+    if (status == RIN_OK) status = rin_set_open_rows(set, rin_feature_count(gauge->network), NULL, NULL, 0, error);
     if (status == RIN_OK) status = measure(set, gauge, pictures, error);
     set->measured = true;
     bool named = status == RIN_OK && cJSON_AddStringToObject(set->source, "kind", rin_pictures_kind(pictures));
@@ -285,15 +284,8 @@ static rin_status load_numpy(rin_set *set, rin_gauge *gauge, const char *path, r
 
 rin_status rin_set_load(rin_set *set, rin_gauge *gauge, const char *path, rin_error *error) {
     set->source = cJSON_CreateObject();
-    char *text = rin_strdup(path, error);
-    if (!set->source || !text) {
-        rin_free(text);
+    if (!set->source || !rin_protocol_add_path(set->source, "path", path))
         return rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
-    }
-    rin_text_make_utf8(text);
-    bool named = cJSON_AddStringToObject(set->source, "path", text);
-    rin_free(text);
-    if (!named) return rin_error_set(error, RIN_ERR_MEMORY, "no memory for the protocol");
     rin_status status = rin_pictures_is_numpy(path) ? load_numpy(set, gauge, path, error)
                                                     : load_pictures(set, gauge, path, error);
     return status == RIN_OK ? rin_set_finish(set, error) : status;

@@ -204,8 +204,7 @@ rin_status rin_run_read_folder(rin_trainer *trainer, rin_error *error) {
 
 /* ---- sample pictures ---- */
 
-/* The listener's word is kept for the loop, which stops after this. */
-static bool show_drawing(void *user, const rin_progress *progress) {
+bool rin_run_show(void *user, const rin_progress *progress) {
     rin_trainer *trainer = user;
     const rin_listener *listener = &trainer->listener;
     if (!listener->on_progress || listener->on_progress(listener->user, progress)) return true;
@@ -261,7 +260,7 @@ static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **g
     rin_status status = rin_generator_create(model, &config, rows * columns, classes, (uint64_t)config.train.seed,
                                              generator, error);
     rin_free(classes);
-    rin_listener listener = {.on_progress = show_drawing, .user = trainer};
+    rin_listener listener = {.on_progress = rin_run_show, .user = trainer};
     if (status == RIN_OK) status = give_all(trainer, *generator, rows * columns, error);
     if (status == RIN_OK) status = rin_generator_run(*generator, listener, error);
     return status;

@@ -191,21 +191,12 @@ static rin_status draw_if_due(rin_trainer *trainer, bool *drawn, rin_error *erro
     return RIN_OK;
 }
 
-/* The listener's word is kept for the loop, which stops after this. */
-static bool show_scoring(void *user, const rin_progress *progress) {
-    rin_trainer *trainer = user;
-    const rin_listener *listener = &trainer->listener;
-    if (!listener->on_progress || listener->on_progress(listener->user, progress)) return true;
-    atomic_store(&trainer->cancelled, true);
-    return false;
-}
-
 /* Nor is a score. */
 static rin_status score_if_due(rin_trainer *trainer, rin_error *error) {
     const rin_config_train *t = &trainer->config.train;
     if (!trainer->judge || !rin_is_due(trainer->step, t->eval_every, t->steps)) return RIN_OK;
     rin_model model = rin_run_model(trainer);
-    rin_listener listener = {.on_progress = show_scoring, .user = trainer};
+    rin_listener listener = {.on_progress = rin_run_show, .user = trainer};
     double score, deviation;
     rin_error failure = {0};
     rin_status status = rin_judge_score(trainer->judge, &model, listener, &score, &deviation, &failure);

@@ -95,6 +95,9 @@ bool rin_run_lacks_samples(const rin_trainer *trainer);
  */
 rin_status rin_run_write_samples(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 
+/* Progress of what is done between steps, on to the listener: the trainer is user. Its word is kept for the loop, which
+ * stops after this. */
+bool rin_run_show(void *user, const rin_progress *progress);
 /* The model as it is now, for those who sample from it; borrows from the trainer. */
 rin_model rin_run_model(const rin_trainer *trainer);
 

@@ -7,16 +7,11 @@
 #include "support/run.h"
 
 static run_lab lab;
-static char inception[256]; /* the whole file, as it should be */
+static char inception[FORMULA_PATH]; /* the whole file, as it should be */
 
 static int set_up(void **state) {
     (void)state;
-    rin_error error = {0};
-    run_lab_create(&lab);
-    snprintf(inception, sizeof inception, "%s/inception.safetensors", lab.folder);
-    if (formula_write(RIN_NETWORK_INCEPTION, inception, NULL, &error) == RIN_OK) return 0;
-    print_error("%s\n", error.text);
-    return -1;
+    return formula_lab(&lab, RIN_NETWORK_INCEPTION, inception);
 }
 
 static int tear_down(void **state) {

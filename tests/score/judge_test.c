@@ -12,16 +12,11 @@
 #include "support/run.h"
 
 static run_lab lab;
-static char weights[256];
+static char weights[FORMULA_PATH];
 
 static int set_up(void **state) {
     (void)state;
-    rin_error error = {0};
-    run_lab_create(&lab);
-    snprintf(weights, sizeof weights, "%s/inception.safetensors", lab.folder);
-    if (formula_write(RIN_NETWORK_INCEPTION, weights, NULL, &error) == RIN_OK) return 0;
-    print_error("%s\n", error.text);
-    return -1;
+    return formula_lab(&lab, RIN_NETWORK_INCEPTION, weights);
 }
 
 static int tear_down(void **state) {
@@ -31,12 +26,12 @@ static int tear_down(void **state) {
 }
 
 static rin_config *config_of(const char *options) {
-    rin_error error = {0};
-    rin_config *config = run_config("train.eval_every=2 train.eval_count=3 train.steps=3 eval.kid_subsets=3 "
-                                    "eval.kid_size=2 eval.batch=2 sample.steps=1");
-    assert_ok(rin_config_set(config, "eval.weights", weights, &error), &error);
-    assert_ok(rin_config_set(config, "eval.reference", lab.data, &error), &error);
-    options_set(config, options);
+    rin_config *base = run_config("");
+    rin_config *config = formula_config(base, weights, lab.data,
+                                        "train.eval_every=2 train.eval_count=3 train.steps=3 eval.kid_subsets=3 "
+                                        "eval.kid_size=2 eval.batch=2 sample.steps=1",
+                                        options);
+    rin_config_free(base);
     return config;
 }
 

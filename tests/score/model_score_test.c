@@ -12,24 +12,18 @@
 enum { COUNT = 5 };
 
 static run_lab lab;
-static char weights[256], run[256];
+static char weights[FORMULA_PATH], run[256];
 static rin_model *model;
 
 static int set_up(void **state) {
     (void)state;
-    rin_error error = {0};
-    run_lab_create(&lab);
-    snprintf(weights, sizeof weights, "%s/inception.safetensors", lab.folder);
+    if (formula_lab(&lab, RIN_NETWORK_INCEPTION, weights) != 0) return -1;
     snprintf(run, sizeof run, "%s/run", lab.folder);
     /* So many tokens that two pictures are sampled at a time. */
     run_train(&lab, run,
               "model.image_height=72 model.image_width=80 model.patch_size=1 train.steps=1 train.warmup_steps=0 "
               "train.batch=1");
-    rin_status status = formula_write(RIN_NETWORK_INCEPTION, weights, NULL, &error);
-    if (status == RIN_OK) status = rin_model_open(run, NULL, 1, &model, &error);
-    if (status == RIN_OK) return 0;
-    print_error("%s\n", error.text);
-    return -1;
+    return formula_open_model(run, &model);
 }
 
 static int tear_down(void **state) {
@@ -41,15 +35,10 @@ static int tear_down(void **state) {
 
 /* Of the model, then "key=value ...". */
 static rin_config *config_of(const char *options) {
-    rin_error error = {0};
-    rin_config *config;
-    assert_ok(rin_config_copy(rin_model_config(model), &config, &error), &error);
-    assert_ok(rin_config_set(config, "eval.weights", weights, &error), &error);
-    assert_ok(rin_config_set(config, "eval.reference", lab.data, &error), &error);
-    options_set(config, "eval.batch=2 eval.count=5 eval.limit=5 eval.kid_subsets=3 eval.kid_size=3 eval.split_size=2 "
-                        "sample.steps=2");
-    options_set(config, options);
-    return config;
+    return formula_config(rin_model_config(model), weights, lab.data,
+                          "eval.batch=2 eval.count=5 eval.limit=5 eval.kid_subsets=3 eval.kid_size=3 eval.split_size=2 "
+                          "sample.steps=2",
+                          options);
 }
 
 static bool stop_at_some(void *user, const rin_progress *progress) {

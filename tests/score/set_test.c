@@ -14,16 +14,11 @@ enum { DIM = 3, N = 4 };
 static const double rows[N * DIM] = {1, 2, 3, 2, 4, 7, -1, 0.5, 2, 0, 0, 1};
 
 static run_lab lab;
-static char weights[256];
+static char weights[FORMULA_PATH];
 
 static int set_up(void **state) {
     (void)state;
-    rin_error error = {0};
-    run_lab_create(&lab);
-    snprintf(weights, sizeof weights, "%s/inception.safetensors", lab.folder);
-    if (formula_write(RIN_NETWORK_INCEPTION, weights, NULL, &error) == RIN_OK) return 0;
-    print_error("%s\n", error.text);
-    return -1;
+    return formula_lab(&lab, RIN_NETWORK_INCEPTION, weights);
 }
 
 static int tear_down(void **state) {
@@ -33,13 +28,7 @@ static int tear_down(void **state) {
 }
 
 static rin_config *config_of(const char *options) {
-    rin_error error = {0};
-    rin_config *config;
-    assert_ok(rin_config_create(&config, &error), &error);
-    assert_ok(rin_config_set(config, "eval.weights", weights, &error), &error);
-    options_set(config, "eval.batch=2");
-    options_set(config, options);
-    return config;
+    return formula_config(NULL, weights, NULL, "eval.batch=2", options);
 }
 
 /* ---- .npy of features ---- */

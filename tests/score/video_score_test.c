@@ -13,7 +13,7 @@
 
 static run_lab lab;
 static corpus videos;
-static char weights[256];
+static char weights[FORMULA_PATH];
 static rin_model *model;
 
 static int set_up(void **state) {
@@ -23,18 +23,15 @@ static int set_up(void **state) {
         "model.image_channels=3 model.seq_len=9 model.seq_cond=2 train.steps=1 train.warmup_steps=0 "
         "train.batch=2 model.patch_size=4");
     rin_trainer *trainer = NULL;
-    run_lab_create(&lab);
+    if (formula_lab(&lab, RIN_NETWORK_I3D, weights) != 0) return -1;
     videos = corpus_make();
     corpus_add_video(&videos, "a.webp", "plain.webp");
     corpus_add_video(&videos, "b.webp", "plain.webp");
-    snprintf(weights, sizeof weights, "%s/i3d.safetensors", lab.folder);
     rin_status status = rin_trainer_create(config, videos.root, lab.run, run_lab_listener(&lab), &trainer, &error);
     if (status == RIN_OK) status = rin_trainer_run(trainer, &error);
     rin_trainer_free(trainer);
     rin_config_free(config);
-    if (status == RIN_OK) status = formula_write(RIN_NETWORK_I3D, weights, NULL, &error);
-    if (status == RIN_OK) status = rin_model_open(lab.run, NULL, 1, &model, &error);
-    if (status == RIN_OK) return 0;
+    if (status == RIN_OK) return formula_open_model(lab.run, &model);
     print_error("%s\n", error.text);
     return -1;
 }
@@ -48,13 +45,8 @@ static int tear_down(void **state) {
 }
 
 static rin_config *config_of(const char *options) {
-    rin_error error = {0};
-    rin_config *config;
-    assert_ok(rin_config_copy(rin_model_config(model), &config, &error), &error);
-    assert_ok(rin_config_set(config, "eval.weights", weights, &error), &error);
-    options_set(config, "eval.batch=32 eval.count=2 eval.frames=9 eval.limit=2");
-    options_set(config, options);
-    return config;
+    return formula_config(rin_model_config(model), weights, NULL,
+                          "eval.batch=32 eval.count=2 eval.frames=9 eval.limit=2", options);
 }
 
 static void test_clips_and_their_statistics(void **state) {

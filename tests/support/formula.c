@@ -2,6 +2,8 @@
 /* Files of weights. */
 #include "support/formula.h"
 
+#include "support/options.h"
+
 #include <string.h>
 
 typedef struct writing {
@@ -114,4 +116,35 @@ rin_status formula_write(rin_feature_network network, const char *path, const fo
     rin_backend_free(backend);
     rin_graph_free(graph);
     return status;
+}
+
+static int report(rin_status status, const rin_error *error) {
+    if (status == RIN_OK) return 0;
+    print_error("%s\n", error->text);
+    return -1;
+}
+
+int formula_lab(run_lab *lab, rin_feature_network network, char path[FORMULA_PATH]) {
+    rin_error error = {0};
+    run_lab_create(lab);
+    snprintf(path, FORMULA_PATH, "%s/%s.safetensors", lab->folder, rin_feature_network_name(network));
+    return report(formula_write(network, path, NULL, &error), &error);
+}
+
+int formula_open_model(const char *run, rin_model **model) {
+    rin_error error = {0};
+    return report(rin_model_open(run, NULL, 1, model, &error), &error);
+}
+
+rin_config *formula_config(const rin_config *base, const char *weights, const char *reference, const char *options,
+                           const char *more) {
+    rin_error error = {0};
+    rin_config *config;
+    if (base) assert_ok(rin_config_copy(base, &config, &error), &error);
+    else assert_ok(rin_config_create(&config, &error), &error);
+    assert_ok(rin_config_set(config, "eval.weights", weights, &error), &error);
+    if (reference) assert_ok(rin_config_set(config, "eval.reference", reference, &error), &error);
+    options_set(config, options);
+    options_set(config, more);
+    return config;
 }

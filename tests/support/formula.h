@@ -5,6 +5,7 @@
 
 #include "checkpoint/safetensors.h"
 #include "feature/feature.h"
+#include "support/run.h"
 
 typedef struct formula_tensor {
     char name[128]; /* "": left out */
@@ -28,5 +29,16 @@ typedef struct formula_changes {
 /* Writes the weights of a network in the names of the public PyTorch files. */
 rin_status formula_write(rin_feature_network network, const char *path, const formula_changes *changes,
                          rin_error *error) RIN_CHECKED;
+
+/* ---- for tests of scores: the first two return what a set-up returns, and print what went wrong ---- */
+
+enum { FORMULA_PATH = 256 };
+
+/* Creates the lab, with the weights of a network in its folder, at path. */
+int formula_lab(run_lab *lab, rin_feature_network network, char path[FORMULA_PATH]);
+int formula_open_model(const char *run, rin_model **model);
+/* A copy of base (NULL: the defaults) with these weights, this reference (may be NULL) and two lists of "key=value". */
+rin_config *formula_config(const rin_config *base, const char *weights, const char *reference, const char *options,
+                           const char *more);
 
 #endif
