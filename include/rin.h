@@ -237,6 +237,28 @@ typedef struct rin_generator rin_generator;
  */
 RIN_API rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count,
                                         const int64_t *classes, uint64_t seed, rin_generator **out, rin_error *error);
+
+/* What is to be made. All borrowed, model and guide until the generator is freed; fields that are 0 ask for nothing. */
+typedef struct rin_sample_request {
+    rin_model *model;
+    const rin_config *config; /* gives the options sample.* */
+    int64_t count;
+    const int64_t *classes; /* [count] as above, or NULL */
+    uint64_t seed;
+    rin_model *guide; /* what sample.guidance leads away from; NULL: the model without labels */
+    /* (height, width, channels) of the model: what every picture begins with below sample.strength 1, and what stays
+     * where the mask says so. */
+    const uint8_t *picture;
+    const uint8_t *mask; /* (height, width): 0 stays as it is, 255 is made anew, or between */
+    /* Picture i begins with noise i / (count - 1) of the way from that of seed to that of *other_seed, and has that
+     * share of the last class instead of the first. Only with samplers that add no noise. */
+    const uint64_t *other_seed;
+    bool film; /* keep what rin_generator_write_film shows */
+} rin_sample_request;
+
+/* Errors: CONFIG for options that do not go together; ARG for classes that there are not, and for what is missing;
+ * UNSUPPORTED for pictures, masks, seeds and films of models that make videos; MEMORY. */
+RIN_API rin_status rin_generator_create_as(const rin_sample_request *request, rin_generator **out, rin_error *error);
 RIN_API void rin_generator_free(rin_generator *generator);
 /*
  * The frames that video i goes on from, before its first step; i = -1: all videos. n at least the model's seq_cond, of
@@ -272,6 +294,23 @@ RIN_API const char *rin_video_suffixes(void); /* such as ".mp4, .gif, .webp"; st
 RIN_API rin_status rin_generator_write(const rin_generator *generator, int64_t i, const char *path, rin_error *error);
 RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int columns, const char *path,
                                             rin_error *error);
+/* The grid of the estimates after each step, of at most 96 of them, as an animation (.gif, .webp, .mp4), or as .png a
+ * line of steps for each picture. Errors: ARG where no film was asked for, or for another name. */
+RIN_API rin_status rin_generator_write_film(const rin_generator *generator, int columns, const char *path,
+                                            rin_error *error);
+/* The pictures one after the other, as an animation: what there is between two seeds. */
+RIN_API rin_status rin_generator_write_way(const rin_generator *generator, const char *path, rin_error *error);
+
+/* What there is to know about a sampler. All texts live as long as the program. */
+typedef struct rin_sampler_about {
+    const char *name, *about; /* its word in sample.sampler; one line */
+    const char *spacing;      /* its own of sample.spacing and sample.steps */
+    int64_t steps;
+    int evaluations; /* of the network in a step, but the last */
+} rin_sampler_about;
+
+/* The samplers in their order; false past the last. */
+RIN_API bool rin_sampler_get(size_t index, rin_sampler_about *about);
 
 /* ---- measuring ---- */
 

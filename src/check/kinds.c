@@ -167,49 +167,59 @@ static rin_status sampling_options(const rin_check *check, rin_sampling_options 
     rin_status status = rin_config_set(&config, "sample.sampler", rin_check_word(check, "sampler", "ddim"), error);
     if (status == RIN_OK)
         status = rin_config_set(&config, "sample.schedule", rin_check_word(check, "schedule", ""), error);
+    config.sample.spacing = RIN_SPACING_UNIFORM;
     if (status == RIN_OK) status = rin_sampling_options_from(&config, options, error);
-    if (status == RIN_OK) status = read_steps(check, 100000, &options->steps, error);
+    if (status == RIN_OK) status = read_steps(check, 100000, &options->route.steps, error);
     options->guidance = rin_check_number(check, "guidance", 0);
-    options->td = rin_check_number(check, "td", 0);
+    options->route.td = rin_check_number(check, "td", 0);
     options->self_cond_decay = rin_check_number(check, "self_cond_decay", 0);
     return status;
 }
 
-rin_status rin_check_sample(rin_check *check, rin_error *error) {
-    rin_sampling_options options = {0};
-    rin_sampling *sampling = NULL;
-    float *noise = NULL, *step_noise = NULL, *labels = NULL, *frames = NULL;
-    int64_t n_noise, n_step_noise, n_frames = 0;
+/* Noise of the steps, one after the other. */
+typedef struct step_noise {
+    const float *values;
+    int64_t each;
+} step_noise;
+
+static void draw(void *user, int64_t number, float *noise) {
+    const step_noise *of = user;
+    memcpy(noise, of->values + number * of->each, (size_t)of->each * sizeof *noise);
+}
+
+static rin_status run_sampling(rin_check *check, rin_sampling *sampling, rin_error *error) {
+    float *noise = NULL, *fresh = NULL, *labels = NULL, *frames = NULL;
+    int64_t n = sampling->main.n_pixels, n_noise, n_fresh, n_frames = 0, wanted = sampling->route->n_noises;
     rin_shape frames_shape = rin_model_frames_shape(&check->of->config.model, check->batch);
-    rin_status status = sampling_options(check, &options, error);
-    if (status == RIN_OK) {
-        status = rin_sampling_create(&check->of->config, check->weights, RIN_ARENA_WEIGHTS, check->batch, &options,
-                                     &sampling, error);
-    }
-    bool needs_noise = rin_sampler_find(options.sampler)->needs_noise;
-    if (status == RIN_OK) status = rin_check_read(check, "noise0", false, &noise, &n_noise, error);
-    if (status == RIN_OK) status = rin_check_read(check, "step_noise", !needs_noise, &step_noise, &n_step_noise, error);
+    rin_status status = rin_check_read(check, "noise0", false, &noise, &n_noise, error);
+    if (status == RIN_OK) status = rin_check_read(check, "step_noise", !wanted, &fresh, &n_fresh, error);
     if (status == RIN_OK)
         status = rin_check_read(check, "cond_frames", !check->of->config.model.seq_cond, &frames, &n_frames, error);
     if (status == RIN_OK) status = rin_check_read_labels(check, &labels, error);
-    if (status == RIN_OK &&
-        (n_noise != sampling->n_pixels || (step_noise && n_step_noise != n_noise * options.steps))) {
+    if (status == RIN_OK && (n_noise != n || (wanted && n_fresh != n * wanted)))
         status = rin_error_set(error, RIN_ERR_SHAPE, "'%s': noise of another shape than the model's", check->name);
-    }
     if (status == RIN_OK && frames && n_frames != rin_shape_count(&frames_shape))
         status = rin_error_set(error, RIN_ERR_SHAPE, "'%s': frames of another shape than the model's", check->name);
-    if (status == RIN_OK) status = rin_sampling_start(sampling, noise, labels, frames, error);
-    for (int64_t i = 0; i < options.steps && status == RIN_OK; i++) {
-        status = rin_sampling_step(sampling, step_noise ? step_noise + i * n_noise : NULL, error);
-    }
-    if (status == RIN_OK) {
-        status = rin_sampling_pixels(sampling, noise, error);
-        if (status == RIN_OK) status = rin_check_compare(check, "samples", noise, n_noise, run_tolerance, 0, error);
-    }
+    step_noise steps = {fresh, n};
+    rin_sampling_start start = {.noise = noise, .labels = labels, .frames = frames, .draw = draw, .user = &steps};
+    if (status == RIN_OK) status = rin_sampling_begin(sampling, &start, error);
+    while (status == RIN_OK && !rin_sampling_is_done(sampling)) status = rin_sampling_step(sampling, error);
+    if (status == RIN_OK) status = rin_sampling_pixels(sampling, noise, error);
+    if (status == RIN_OK) status = rin_check_compare(check, "samples", noise, n, run_tolerance, 0, error);
     rin_free(noise);
-    rin_free(step_noise);
+    rin_free(fresh);
     rin_free(labels);
     rin_free(frames);
+    return status;
+}
+
+rin_status rin_check_sample(rin_check *check, rin_error *error) {
+    rin_network network = {&check->of->config, check->weights, RIN_ARENA_WEIGHTS};
+    rin_sampling_options options = {0};
+    rin_sampling *sampling = NULL;
+    rin_status status = sampling_options(check, &options, error);
+    if (status == RIN_OK) status = rin_sampling_create(&network, NULL, check->batch, &options, &sampling, error);
+    if (status == RIN_OK) status = run_sampling(check, sampling, error);
     rin_sampling_free(sampling);
     return status;
 }

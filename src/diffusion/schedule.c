@@ -1,45 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* Noise schedules, learning rates and the moving average's decay. */
-#include <math.h>
+#include <tgmath.h>
 
 #include "diffusion/diffusion.h"
 
 #define PI 3.14159265358979323846
 
-static float sigmoid(float v) {
-    return 1 / (1 + expf(-v));
+#define REAL float
+#define LEVEL level_float
+#include "diffusion/level.h"
+#undef REAL
+#undef LEVEL
+#define REAL double
+#define LEVEL level_double
+#include "diffusion/level.h"
+
+/* In float: near the noise, where gamma is 1e-9 to 1e-8, the reference numbers of training carry its rounding. */
+float rin_gamma(const rin_schedule *schedule, double time) {
+    return level_float(schedule, (float)time);
 }
 
-static float clip(float v, float low) {
-    return v < low ? low : v > 1 ? 1 : v;
-}
-
-/*
- * In float, operation by operation like the authors' code: near the noise, where gamma is 1e-9 to 1e-8, their numbers
- * carry its rounding, and what a network was trained with is what it should be sampled with.
- */
-float rin_gamma(const rin_schedule *s, double time) {
-    const float least = 1e-9f;
-    float t = (float)time, start = (float)s->start, end = (float)s->end, tau = (float)s->tau,
-          power = (float)(2 * s->tau);
-    float u = t * (float)(s->end - s->start) + start, f0, f1;
-    switch (s->kind) {
-    case RIN_SCHEDULE_COSINE: f0 = cosf((t + 0.0002f) / 1.00025f * (float)PI / 2); return f0 * f0;
-    case RIN_SCHEDULE_SIMPLE_LINEAR: return clip(1 - t, least);
-    case RIN_SCHEDULE_COSINE_RANGE:
-        f0 = powf(cosf(start * (float)PI / 2), power);
-        f1 = powf(fmaxf(cosf(end * (float)PI / 2), 0), power);
-        return clip((powf(fmaxf(cosf(u * (float)PI / 2), 0), power) - f1) / (f0 - f1), least);
-    case RIN_SCHEDULE_SIGMOID:
-        f0 = sigmoid(start / tau);
-        f1 = sigmoid(end / tau);
-        return clip((f1 - sigmoid(u / tau)) / (f1 - f0), least);
-    case RIN_SCHEDULE_LOG:
-        f0 = s->reverse ? end : start;
-        f1 = s->reverse ? start : end;
-        return clip((logf(f1) - logf(t * (f1 - f0) + f0)) / (logf(f1) - logf(f0)), 0);
-    }
-    return NAN;
+double rin_gamma_exact(const rin_schedule *schedule, double time) {
+    return fmin(fmax(level_double(schedule, time), 1e-9), 1);
 }
 
 double rin_learning_rate(const rin_config_train *train, const rin_lr_schedule *schedule, int64_t step) {

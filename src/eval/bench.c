@@ -171,19 +171,21 @@ static rin_status bench_forward(bench *b, rin_error *error) {
 /* Once to warm up, then twice; the better one counts. */
 static rin_status bench_sample(bench *b, rin_error *error) {
     enum { RUNS = 3 };
-    rin_sampling_options options = {.steps = b->options->sample_steps, .sampler = RIN_SAMPLER_DDIM};
+    rin_network network = {b->config, b->weights, RIN_ARENA_WEIGHTS};
+    rin_config config = *b->config;
+    rin_sampling_options options;
     rin_sampling *s = NULL;
-    rin_status status = rin_schedule_parse(b->config->diffusion.infer_schedule, &options.schedule, error);
-    if (status == RIN_OK)
-        status = rin_sampling_create(b->config, b->weights, RIN_ARENA_WEIGHTS, b->options->batch, &options, &s, error);
-    float *noise = s ? rin_calloc((size_t)s->n_pixels, sizeof *noise, error) : NULL;
+    config.sample = (rin_config_sample){.sampler = RIN_SAMPLER_DDIM, .steps = b->options->sample_steps};
+    rin_status status = rin_sampling_options_from(&config, &options, error);
+    if (status == RIN_OK) status = rin_sampling_create(&network, NULL, b->options->batch, &options, &s, error);
+    float *noise = s ? rin_calloc((size_t)s->main.n_pixels, sizeof *noise, error) : NULL;
     if (status == RIN_OK && !noise) status = RIN_ERR_MEMORY;
-    for (int64_t i = 0; status == RIN_OK && i < s->n_pixels; i++)
+    for (int64_t i = 0; status == RIN_OK && i < s->main.n_pixels; i++)
         noise[i] = rin_random_normal((rin_random_key){0}, (uint64_t)i);
     for (int r = 0; r < RUNS && status == RIN_OK; r++) {
         double from = rin_clock_seconds();
-        status = rin_sampling_start(s, noise, NULL, NULL, error);
-        for (int i = 0; i < options.steps && status == RIN_OK; i++) status = rin_sampling_step(s, NULL, error);
+        status = rin_sampling_begin(s, &(rin_sampling_start){.noise = noise}, error);
+        while (status == RIN_OK && !rin_sampling_is_done(s)) status = rin_sampling_step(s, error);
         rin_backend_wait(b->backend);
         double taken = rin_clock_seconds() - from;
         b->result->sample_seconds = r > 1 ? RIN_MIN(b->result->sample_seconds, taken) : taken;

@@ -21,6 +21,7 @@ typedef struct prediction {
     float *noise, *sum;          /* (batch, per_clip); of the samples of a clip (per_clip) */
     rin_prediction_error *total; /* (frames) sums over clips */
     uint64_t seed;
+    int64_t first; /* sample of the batch */
     int64_t evaluations;
 } prediction;
 
@@ -49,16 +50,21 @@ static rin_status prepare(prediction *p, rin_model *model, const char *data, int
         *parts[i].memory = rin_calloc(parts[i].n, parts[i].size * sizeof(float), error);
         if (!*parts[i].memory) return RIN_ERR_MEMORY;
     }
-    return rin_sampling_create(&p->config, model->weights, RIN_ARENA_EMA, p->batch, &options, &p->sampling, error);
+    rin_network network = {&p->config, model->weights, RIN_ARENA_EMA};
+    return rin_sampling_create(&network, NULL, p->batch, &options, &p->sampling, error);
 }
 
 /* Each number of a sample depends on its clip, itself and the seed alone. */
-static void draw_noise(prediction *p, int64_t first, int64_t step) {
+static void draw_noise(prediction *p, int64_t step, float *noise) {
     for (int64_t b = 0; b < p->batch; b++) {
-        rin_random_key key = {p->seed + (uint64_t)(first + b) * 0x9E3779B97F4A7C15u, (uint64_t)step, STREAM_NOISE};
-        float *to = p->noise + b * p->per_clip;
+        rin_random_key key = {p->seed + (uint64_t)(p->first + b) * 0x9E3779B97F4A7C15u, (uint64_t)step, STREAM_NOISE};
+        float *to = noise + b * p->per_clip;
         for (int64_t i = 0; i < p->per_clip; i++) to[i] = rin_random_normal(key, (uint64_t)i);
     }
+}
+
+static void draw_step(void *user, int64_t number, float *noise) {
+    draw_noise(user, number + 1, noise);
 }
 
 /* Clips of the batch's samples; *n: how many there are, fewer when clips turn out to be broken. */
@@ -80,9 +86,8 @@ static rin_status load_batch(prediction *p, int64_t first, int64_t *n, rin_error
 static rin_status tell(prediction *p, rin_error *error) {
     const rin_listener *listener = &p->examples.loading.listener;
     int64_t all = p->examples.n * p->samples, batches = (all + p->batch - 1) / p->batch;
-    int64_t total = batches * p->config.sample.steps;
+    int64_t total = batches * rin_sampling_total(p->sampling);
     double seconds = rin_clock_seconds() - p->examples.loading.begun;
-    p->evaluations++;
     rin_progress progress = {.doing = "predict",
                              .done = RIN_MIN(p->evaluations, total),
                              .total = total,
@@ -95,12 +100,14 @@ static rin_status tell(prediction *p, rin_error *error) {
 
 static rin_status sample_batch(prediction *p, int64_t first, rin_error *error) {
     rin_sampling *s = p->sampling;
-    bool noisy = rin_sampler_find(s->options.sampler)->needs_noise;
-    draw_noise(p, first, 0);
-    rin_status status = rin_sampling_start(s, p->noise, NULL, p->givens, error);
-    while (status == RIN_OK && s->step < s->options.steps) {
-        if (noisy) draw_noise(p, first, s->step + 1);
-        status = rin_sampling_step(s, p->noise, error);
+    int64_t before = p->evaluations;
+    p->first = first;
+    draw_noise(p, 0, p->noise);
+    rin_sampling_start start = {.noise = p->noise, .frames = p->givens, .draw = draw_step, .user = p};
+    rin_status status = rin_sampling_begin(s, &start, error);
+    while (status == RIN_OK && !rin_sampling_is_done(s)) {
+        status = rin_sampling_step(s, error);
+        p->evaluations = before + s->n_forwards;
         if (status == RIN_OK) status = tell(p, error);
     }
     if (status == RIN_OK) status = rin_sampling_pixels(s, p->noise, error);

@@ -68,10 +68,17 @@ typedef struct rin_drop_attr {
     float rate;
 } rin_drop_attr;
 
-typedef struct rin_denoise_attr {
+typedef struct rin_estimate_attr {
     int pred; /* RIN_PRED_... */
     double b_scale;
-} rin_denoise_attr;
+    double percentile; /* clip by this quantile of each example and scale to b_scale; 0: clip to b_scale */
+} rin_estimate_attr;
+
+enum { RIN_N_LEVEL = 4, RIN_N_MIXED = 6, RIN_N_FACTORS = RIN_N_MIXED + 2 };
+
+typedef struct rin_mix_attr {
+    int64_t first; /* of its factors among those that there are */
+} rin_mix_attr;
 
 typedef struct rin_loss_attr {
     int pred, loss; /* RIN_PRED_..., RIN_LOSS_... */
@@ -223,12 +230,20 @@ rin_value rin_op_standardise(rin_graph *graph, rin_value x);
 /* Hidden rows of examples that are not kept become zero; no gradient passes. hidden (B, ...), u (B) or 0. */
 rin_value rin_op_mask_hidden(rin_graph *graph, rin_value hidden, rin_value u, rin_mask_attr attr);
 
-/* A step of sampling: x and the network's output (B, ...), numbers (8) as in rin_denoising of diffusion/diffusion.h,
- * the output without labels and fresh noise, each like x or 0. Returns x after the step; output 1 is the estimate of
- * the data.
+/*
+ * Sampling. level (4) is sqrt(gamma), sqrt(1 - gamma), the guidance w, and phi of its rescaling.
+ * guide: (1 + w) labelled - w reference, and of that phi parts in the spread of labelled, an example at a time. At w = 0
+ * the reference is not looked at.
  */
-rin_value rin_op_denoise(rin_graph *graph, rin_value x, rin_value output, rin_value numbers, rin_value unlabelled,
-                         rin_value noise, rin_denoise_attr attr);
+rin_value rin_op_guide(rin_graph *graph, rin_value labelled, rin_value reference, rin_value level);
+/* The clipped estimate of the data from the network's output at x (B, ...); not finite where the output is not. With
+ * known, like x, and mask (B, ..., 1), 0 for both to leave them out: mask known + (1 - mask) estimate. */
+rin_value rin_op_estimate(rin_graph *graph, rin_value x, rin_value output, rin_value level, rin_value known,
+                          rin_value mask, rin_estimate_attr attr);
+/* A rin_mixture of diffusion/sampler.h, whose numbers are factors[attr.first ...], of sources of one shape. The first is
+ * always there; what has the factor 0 is not looked at. */
+rin_value rin_op_mix(rin_graph *graph, rin_value factors, rin_value level, const rin_value sources[RIN_N_MIXED],
+                     rin_mix_attr attr);
 
 /*
  * Batch norm in the weights of the convolution before it: with f = scale / sqrt(variance + eps), weight' = f weight and

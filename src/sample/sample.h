@@ -5,7 +5,8 @@
 
 #include "checkpoint/model_file.h"
 #include "data/data.h"
-#include "diffusion/diffusion.h"
+#include "diffusion/sampler.h"
+#include "sample/stream.h"
 
 /* A trained model, open: the public handle. Parameters are those of both arenas. */
 struct rin_model {
@@ -21,38 +22,61 @@ rin_status rin_model_create_weights(const rin_config *config, const rin_safetens
 /* The clips that a video model is trained on and continues; of an image model none. */
 rin_clip rin_model_clip(const rin_config *config);
 
+/* ---- one batch on its way from noise to data ---- */
+
 typedef struct rin_sampling_options {
-    int64_t steps;
-    rin_sampler sampler;
-    rin_schedule schedule;
-    double guidance;        /* w of (1+w) pred_label - w pred_none */
-    double td;              /* time difference, in steps */
-    double self_cond_decay; /* m of h = m h + (1-m) h_new */
+    rin_route_options route;
+    const double *nodes; /* [route.steps + 1] signal levels instead of the route's own grid; may be NULL */
+    double guidance;     /* w of (1 + w) labelled - w reference */
+    double low, high;    /* guided where low < sigma / b_scale <= high */
+    bool own_hiddens;    /* of the forwards without labels */
+    double rescale;      /* phi: the share of guided outputs that is brought back to the spread of labelled ones */
+    double percentile;   /* of the clipping; 0: none */
+    bool masked;         /* parts of the pictures are known */
+    bool warm;           /* one forward for the hiddens alone comes first */
+    double self_cond_decay; /* m of h = m h + (1 - m) h_new */
 } rin_sampling_options;
 
 /* From sample.* of a configuration; sample.schedule defaults to diffusion.infer_schedule. */
 rin_status rin_sampling_options_from(const rin_config *config, rin_sampling_options *out, rin_error *error) RIN_CHECKED;
 
-/* One batch on its way from noise to data. */
+/* What the batch is made of. All borrowed, those of `draw` until the batch is done. */
+typedef struct rin_sampling_start {
+    const float *noise;   /* (B, F, H, W, Ch), of the frames that are made */
+    const float *labels;  /* (B, classes), or NULL */
+    const float *frames;  /* (B, seq_cond, H, W, Ch) in 0..1, or NULL */
+    const float *picture; /* (B, F, H, W, Ch) in 0..1: what is known, or begun with below strength 1; or NULL */
+    const float *mask;    /* (B, F, H, W, 1): 1 where the picture stays; or NULL */
+    /* Fresh normal noise number `number`, for routes that have any. */
+    void (*draw)(void *user, int64_t number, float *noise);
+    void *user;
+} rin_sampling_start;
+
 typedef struct rin_sampling {
     rin_sampling_options options;
-    rin_config config;
-    rin_program *program;
-    int64_t batch, step;
-    int64_t n_pixels, n_latent, n_tape, n_labels; /* elements of the whole batch */
-    float *labels, *gammas;
-    float *zeros; /* what carried hiddens, which stay in the program's memory, start from, and no labels */
+    rin_route *route;
+    rin_cursor cursor;
+    rin_move move; /* the last one */
+    rin_stream main, reference; /* the second where guidance needs one of its own */
+    bool guide;                 /* it is another model's */
+    bool step_guided;           /* the first evaluation of this step is */
+    int64_t n_forwards;         /* so far: guided evaluations take two */
+    float *labels;
+    float *noise; /* [n_pixels] where there is any; and a state that is made noisier */
+    float *state;
+    rin_sampling_start from;
 } rin_sampling;
 
-rin_status rin_sampling_create(const rin_config *config, rin_weights *weights, rin_arena parameters, int64_t batch,
+/* guide: the network whose output is led away from, NULL: the same without labels. */
+rin_status rin_sampling_create(const rin_network *network, const rin_network *guide, int64_t batch,
                                const rin_sampling_options *options, rin_sampling **out, rin_error *error) RIN_CHECKED;
 void rin_sampling_free(rin_sampling *sampling);
-/* Starts a batch. noise (B, F, H, W, Ch), labels (B, classes) or NULL, frames (B, seq_cond, H, W, Ch) in 0..1 or NULL.
- */
-rin_status rin_sampling_start(rin_sampling *sampling, const float *noise, const float *labels, const float *frames,
-                              rin_error *error) RIN_CHECKED;
-/* One step; noise (B, F, H, W, Ch) is read by samplers that need it. */
-rin_status rin_sampling_step(rin_sampling *sampling, const float *noise, rin_error *error) RIN_CHECKED;
+rin_status rin_sampling_begin(rin_sampling *sampling, const rin_sampling_start *start, rin_error *error) RIN_CHECKED;
+/* One evaluation, and the moves without one before it. */
+rin_status rin_sampling_step(rin_sampling *sampling, rin_error *error) RIN_CHECKED;
+bool rin_sampling_is_done(const rin_sampling *sampling);
+/* Forwards that a batch takes in all. */
+int64_t rin_sampling_total(const rin_sampling *sampling);
 /* The last estimate as pixel values, not clipped to 0..1. Errors: NUMERIC when the network's output was not finite. */
 rin_status rin_sampling_pixels(const rin_sampling *sampling, float *pixels, rin_error *error) RIN_CHECKED;
 

@@ -39,7 +39,7 @@ static void fill(const canvas *c, int64_t x, int64_t y, int64_t width, int64_t h
 
 static void draw(const canvas *c, const rin_generator *g, const uint8_t *frame, int64_t x, int64_t y) {
     int width, height, channels;
-    int64_t zoom = g->sample.zoom;
+    int64_t zoom = g->own.sample.zoom;
     rin_generator_size(g, &width, &height, &channels);
     for (int64_t row = 0; row < height * zoom; row++) {
         uint8_t *to = c->pixels + ((y + row) * c->width + x) * channels;
@@ -53,8 +53,8 @@ static void draw(const canvas *c, const rin_generator *g, const uint8_t *frame, 
 static void zoomed_size(const rin_generator *g, int64_t *width, int64_t *height, int *channels) {
     int w, h;
     rin_generator_size(g, &w, &h, channels);
-    *width = w * g->sample.zoom;
-    *height = h * g->sample.zoom;
+    *width = w * g->own.sample.zoom;
+    *height = h * g->own.sample.zoom;
 }
 
 /* ---- files ---- */
@@ -62,10 +62,10 @@ static void zoomed_size(const rin_generator *g, int64_t *width, int64_t *height,
 static rin_status write_png(const rin_generator *g, const char *path, const canvas *c, rin_error *error) {
     char seed[32], steps[32], guidance[RIN_NUMBER_TEXT];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)g->seed);
-    snprintf(steps, sizeof steps, "%lld", (long long)g->options.steps);
-    rin_number_format(g->options.guidance, 0, guidance);
+    snprintf(steps, sizeof steps, "%lld", (long long)g->own.sample.steps);
+    rin_number_format(g->own.sample.guidance, 0, guidance);
     const rin_png_text texts[] = {{"seed", seed},
-                                  {"sampler", rin_sampler_find(g->options.sampler)->name},
+                                  {"sampler", rin_sampler_find(g->own.sample.sampler)->name},
                                   {"steps", steps},
                                   {"guidance", guidance}};
     return rin_image_write_png(path, c->pixels, (int)c->width, (int)c->height, c->channels, texts, RIN_COUNT(texts),
@@ -82,12 +82,12 @@ static rin_status write_movie(const rin_generator *g, const char *path, const ca
                        .width = (int)c->width,
                        .height = (int)c->height,
                        .channels = c->channels,
-                       .rate = g->sample.fps > 0 ? g->sample.fps
+                       .rate = g->own.sample.fps > 0 ? g->own.sample.fps
                                : data->fps > 0   ? fmax(data->fps / (double)data->frame_step, 0.1)
                                                  : usual};
     char remark[128];
     snprintf(remark, sizeof remark, "seed %llu, sampler %s, steps %lld", (unsigned long long)g->seed,
-             rin_sampler_find(g->options.sampler)->name, (long long)g->options.steps);
+             rin_sampler_find(g->own.sample.sampler)->name, (long long)g->own.sample.steps);
     return rin_video_write(path, &movie, remark, error);
 }
 
@@ -168,7 +168,7 @@ static int64_t across_of(const rin_generator *g) {
 
 /* Whether it is known what really followed the given frames. */
 static bool has_truth(const rin_generator *g, int64_t i) {
-    return g->n_truth[i] > g->sampling->config.model.seq_cond;
+    return g->n_truth[i] > g->own.model.seq_cond;
 }
 
 /* Lines that the frames of a video take, with what really followed above each. */
@@ -183,7 +183,7 @@ static void draw_line(const canvas *c, const rin_generator *g, const uint8_t *fr
     int channels;
     zoomed_size(g, &width, &height, &channels);
     for (int64_t k = from; k < RIN_MIN(from + across, n); k++) {
-        bool given = k < g->sampling->config.model.seq_cond;
+        bool given = k < g->own.model.seq_cond;
         int64_t x = (k - from) * cell_of(width) + GAP;
         fill(c, x, y, width + 2 * EDGE, height + 2 * EDGE, given ? given_edge : truth ? truth_edge : made_edge);
         draw(c, g, frames + k * g->per_frame, x + EDGE, y + EDGE);

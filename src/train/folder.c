@@ -252,7 +252,8 @@ static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **g
                        rin_error *error) {
     rin_config config = trainer->config;
     enum { MOST_STEPS = 50 };
-    config.sample.steps = RIN_MIN(config.sample.steps, MOST_STEPS);
+    const rin_sampler_row *sampler = rin_sampler_find(config.sample.sampler);
+    config.sample.steps = RIN_MIN(config.sample.steps ? config.sample.steps : sampler->steps, MOST_STEPS);
     config.sample.frames = 0;
     int64_t *classes = rin_calloc((size_t)(rows * columns), sizeof *classes, error);
     if (!classes) return RIN_ERR_MEMORY;

@@ -11,7 +11,7 @@
     FAST(patch) FAST(unpatch) FAST(random) FAST(add_noise) SIZED(loss) FAST(loss_grad)            \
     SIZED(grad_norm) SIZED(update) FAST(fold) SIZED(conv) FAST(pool)                              \
     SAME(zeros) SAME(sin_cos) SAME(time_encode) SAME(drop_labels) SAME(gamma) SAME(rescale)       \
-    SAME(standardise) SAME(mask_hidden) SAME(denoise)
+    SAME(standardise) SAME(mask_hidden) SAME(guide) SAME(estimate) SAME(mix)
 
 #define DECLARE_VARIANT(variant, op) void rin_##variant##_##op(const rin_task *task, const rin_team *team);
 #define DECLARE_VARIANT_SCRATCH(variant, op) size_t rin_##variant##_##op##_scratch(const rin_task *task, int threads);

@@ -187,16 +187,33 @@ void rin_launch_mask_hidden(cudaStream_t stream, const rin_cuda_step *step, rin_
 
 /* ---- denoise.cu ---- */
 
-/* As the op denoise; numbers are those of rin_denoising. */
-typedef struct rin_denoise_of {
+/* As the ops guide, estimate and mix; level and factors are in the device's memory. */
+typedef struct rin_guide_of {
+    int64_t n, each;
+    rin_view labelled, reference;
+    const float *level;
+} rin_guide_of;
+
+typedef struct rin_estimate_of {
     int pred; /* RIN_PRED_... */
     float b_scale;
-    int64_t n;
-    rin_view x, output, unlabelled, noise;
-    const float *numbers;
-} rin_denoise_of;
+    double percentile;
+    int64_t n, each, channels;
+    rin_view x, output, known, mask;
+    const float *level;
+} rin_estimate_of;
 
-void rin_launch_denoise(cudaStream_t stream, rin_denoise_of d, rin_view x_next, rin_view x0);
+enum { RIN_MOST_MIXED = 6 };
+
+typedef struct rin_mix_of {
+    int64_t n;
+    rin_view sources[RIN_MOST_MIXED];
+    const float *factors, *level;
+} rin_mix_of;
+
+void rin_launch_guide(cudaStream_t stream, rin_guide_of g, rin_view out);
+void rin_launch_estimate(cudaStream_t stream, rin_estimate_of e, rin_view out);
+void rin_launch_mix(cudaStream_t stream, rin_mix_of m, rin_view out);
 
 /* ---- loss.cu ---- */
 

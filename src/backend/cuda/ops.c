@@ -370,17 +370,38 @@ static void mask_hidden(rin_cuda *c, const rin_task *t) {
 
 /* ---- the reverse process ---- */
 
-static void denoise(rin_cuda *c, const rin_task *t) {
-    const rin_denoise_attr *a = RIN_ATTR(t->node, rin_denoise_attr);
-    rin_denoise_of d = {.pred = a->pred,
-                        .b_scale = (float)a->b_scale,
-                        .n = in_count(t, 0),
-                        .x = in(t, 0),
-                        .output = in(t, 1),
-                        .unlabelled = in(t, 3),
-                        .noise = in(t, 4),
-                        .numbers = t->in[2]};
-    rin_launch_denoise(c->stream, d, out(t, 0), out(t, 1));
+static void guide(rin_cuda *c, const rin_task *t) {
+    rin_guide_of g = {.n = in_count(t, 0),
+                      .each = per_example(&t->in_shape[0]),
+                      .labelled = in(t, 0),
+                      .reference = in(t, 1),
+                      .level = t->in[2]};
+    rin_launch_guide(c->stream, g, out(t, 0));
+}
+
+static void estimate(rin_cuda *c, const rin_task *t) {
+    const rin_estimate_attr *a = RIN_ATTR(t->node, rin_estimate_attr);
+    rin_estimate_of e = {.pred = a->pred,
+                         .b_scale = (float)a->b_scale,
+                         .percentile = a->percentile,
+                         .n = in_count(t, 0),
+                         .each = per_example(&t->in_shape[0]),
+                         .channels = rin_shape_last(&t->in_shape[0]),
+                         .x = in(t, 0),
+                         .output = in(t, 1),
+                         .known = in(t, 3),
+                         .mask = in(t, 4),
+                         .level = t->in[2]};
+    rin_launch_estimate(c->stream, e, out(t, 0));
+}
+
+static void mix(rin_cuda *c, const rin_task *t) {
+    rin_mix_of m = {.n = in_count(t, 0),
+                    .sources = {in(t, 0)},
+                    .factors = (const float *)t->in[1] + RIN_ATTR(t->node, rin_mix_attr)->first,
+                    .level = t->in[2]};
+    for (int k = 1; k < RIN_N_MIXED; k++) m.sources[k] = in(t, k + 2);
+    rin_launch_mix(c->stream, m, out(t, 0));
 }
 
 /* ---- loss ---- */
@@ -479,7 +500,9 @@ const rin_cuda_row rin_cuda_kernels[RIN_N_OPS] = {
     [RIN_OP_fold] = {rin_cuda_fold, NULL},
     [RIN_OP_conv] = {rin_cuda_conv, rin_cuda_conv_scratch},
     [RIN_OP_pool] = {rin_cuda_pool, NULL},
-    [RIN_OP_denoise] = {denoise, NULL},
+    [RIN_OP_guide] = {guide, NULL},
+    [RIN_OP_estimate] = {estimate, NULL},
+    [RIN_OP_mix] = {mix, NULL},
     [RIN_OP_loss] = {loss, sum_scratch},
     [RIN_OP_loss_grad] = {loss_grad, NULL},
     [RIN_OP_grad_norm] = {grad_norm, sum_scratch},
