@@ -468,7 +468,8 @@ typedef void (*rin_check_fn)(void *user, const rin_check_result *result);
 /*
  * Runs every check of the folder's case.json against its numbers: of a model, whose weights are there, too; or, where
  * case.json has rows of them, of what scores are made of: resizes, Inception and I3D with weights by formula, scores,
- * numpy's files. on_result is called once a check; texts are valid during the call. *n_failed counts checks over
+ * numpy's files. A path NAME.json is a case by itself, its numbers in NAME.safetensors: of samplers, with an analytic
+ * estimate or with networks, whose weights are in ../golden/<weights> from its folder. on_result is called once a check; texts are valid during the call. *n_failed counts checks over
  * tolerance or not runnable. Errors: a folder that is no case.
  */
 RIN_API rin_status rin_check_case(const char *folder, const char *device, int threads, rin_check_fn on_result,

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "check/evaluation.h"
+#include "check/sampler_case.h"
 
 static bool is_model(const cJSON *json) {
     return cJSON_HasObjectItem(json, "model") || cJSON_HasObjectItem(json, "checks");
@@ -12,6 +12,8 @@ static bool is_model(const cJSON *json) {
 /* By what a case.json holds. What is none of them is taken for a model's case, which then says what it lacks. */
 static const rin_case_kind kinds[] = {
     {"model", is_model, rin_check_model},
+    {"sampled network", rin_check_is_sampled_network, rin_check_sampled_network},
+    {"analytic", rin_check_is_analytic, rin_check_analytic},
     {"files", rin_check_is_files, rin_check_files},
     {"scores", rin_check_is_scores, rin_check_scores},
     {"end to end", rin_check_is_end_to_end, rin_check_end_to_end},
@@ -20,6 +22,25 @@ static const rin_case_kind kinds[] = {
 };
 
 /* ---- the folder ---- */
+
+static const char case_file[] = "case.json", json_end[] = ".json";
+
+/* A folder, whose case.json is the case; or the case's file itself, NAME.json, its numbers in NAME.safetensors. */
+static rin_status split_path(rin_case *c, const char *path, rin_error *error) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    if (!rin_has_suffix(path, json_end) || rin_path_is_dir(path)) {
+        c->own_folder = rin_strdup(path, error);
+        c->file = case_file;
+    } else {
+        c->own_folder = rin_strdup(slash ? path : ".", error);
+        if (c->own_folder && slash) c->own_folder[slash - path + (slash == path)] = '\0';
+        c->file = name;
+    }
+    c->folder = c->own_folder;
+    if (!c->own_folder) return RIN_ERR_MEMORY;
+    if (strlen(c->file) < RIN_CASE_NAME) return RIN_OK;
+    return rin_error_set(error, RIN_ERR_ARG, "'%.300s': the name is longer than %d bytes", path, (int)RIN_CASE_NAME);
+}
 
 rin_status rin_case_open_file(const rin_case *c, const char *name, rin_safetensors **file, rin_error *error) {
     char *path = rin_path_join(c->folder, name, error);
@@ -30,7 +51,10 @@ rin_status rin_case_open_file(const rin_case *c, const char *name, rin_safetenso
 }
 
 rin_status rin_case_open_numbers(rin_case *c, rin_error *error) {
-    rin_status status = rin_case_open_file(c, "io.safetensors", &c->io, error);
+    char name[RIN_CASE_NAME + 16] = "io.safetensors";
+    if (strcmp(c->file, case_file) != 0)
+        snprintf(name, sizeof name, "%.*s.safetensors", (int)(strlen(c->file) - strlen(json_end)), c->file);
+    rin_status status = rin_case_open_file(c, name, &c->io, error);
     if (status != RIN_OK) return status;
     c->used = rin_calloc(rin_safetensors_count(c->io), sizeof *c->used, error);
     return c->used ? RIN_OK : RIN_ERR_MEMORY;
@@ -52,9 +76,9 @@ rin_status rin_case_read_json(const rin_case *c, const char *name, cJSON **out, 
 
 static rin_status open_case(rin_case *c, rin_error *error) {
     rin_backend_options options = {.threads = c->threads};
-    rin_status status = rin_case_read_json(c, "case.json", &c->json, error);
+    rin_status status = rin_case_read_json(c, c->file, &c->json, error);
     if (status == RIN_OK && !cJSON_IsObject(c->json))
-        status = rin_error_set(error, RIN_ERR_FORMAT, "case.json is not a JSON object");
+        status = rin_error_set(error, RIN_ERR_FORMAT, "%s is not a JSON object", c->file);
     if (status == RIN_OK) status = rin_backend_create(c->device, &options, &c->backend, error);
     return status;
 }
@@ -65,6 +89,7 @@ static void close_case(rin_case *c) {
     rin_safetensors_close(c->io);
     rin_backend_free(c->backend);
     rin_free(c->used);
+    rin_free(c->own_folder);
 }
 
 static const rin_case_kind *kind_of(const rin_case *c) {
@@ -147,9 +172,9 @@ rin_status rin_check_case(const char *folder, const char *device, int threads, r
                           int *n_failed, rin_error *error) {
     if (n_failed) *n_failed = 0;
     if (!folder) return rin_error_null(error, __func__, "folder");
-    rin_case c = {
-        .folder = folder, .device = device ? device : "cpu", .threads = threads, .on_result = on_result, .user = user};
-    rin_status status = open_case(&c, error);
+    rin_case c = {.device = device ? device : "cpu", .threads = threads, .on_result = on_result, .user = user};
+    rin_status status = split_path(&c, folder, error);
+    if (status == RIN_OK) status = open_case(&c, error);
     if (status == RIN_OK) status = kind_of(&c)->run(&c, error);
     if (status != RIN_OK) status = rin_error_prefix(error, status, "%.300s", folder);
     else if (!c.incomplete) report_unused(&c);

@@ -13,6 +13,8 @@
 /* A case folder, open. */
 typedef struct rin_case {
     const char *folder, *device;
+    const char *file; /* of JSON, in the folder */
+    char *own_folder;
     int threads;
     cJSON *json;
     rin_backend *backend;
@@ -65,6 +67,9 @@ rin_status rin_case_read_json(const rin_case *c, const char *name, cJSON **out, 
 /* The tensor of that name, which then counts as read; NULL when there is none. */
 const rin_stored_tensor *rin_case_find(rin_case *c, const char *format, ...) RIN_PRINTF(2, 3);
 
+/* The configuration of a model's case.json, without the random parts of training. */
+rin_status rin_case_load_config(const cJSON *json, rin_config *out, rin_error *error) RIN_CHECKED;
+
 /* A member of an object of JSON, or what is to be taken where it has none of this kind. */
 double rin_row_number(const cJSON *row, const char *key, double otherwise);
 const char *rin_row_word(const cJSON *row, const char *key, const char *otherwise);
@@ -82,7 +87,7 @@ void rin_check_end(const rin_check *check, rin_status status, const rin_error *f
 rin_status rin_check_read(rin_check *check, const char *name, bool optional, float **values, int64_t *n,
                           rin_error *error) RIN_CHECKED;
 /* "labels" as one-hot rows (B, classes); NULL when the model has no classes. */
-rin_status rin_check_read_labels(rin_check *check, float **one_hot, rin_error *error) RIN_CHECKED;
+rin_status rin_check_read_labels(rin_check *check, int64_t classes, float **one_hot, rin_error *error) RIN_CHECKED;
 double rin_check_number(const rin_check *check, const char *key, double otherwise);
 const char *rin_check_word(const rin_check *check, const char *key, const char *otherwise);
 

@@ -32,7 +32,7 @@ static rin_status feed(rin_check *check, rin_program *program, const char *input
 
 static rin_status feed_labels(rin_check *check, rin_program *program, rin_error *error) {
     float *one_hot;
-    rin_status status = rin_check_read_labels(check, &one_hot, error);
+    rin_status status = rin_check_read_labels(check, check->of->config.model.num_classes, &one_hot, error);
     if (status == RIN_OK && one_hot) {
         status = rin_program_write(program, "labels", one_hot, check->batch * check->of->config.model.num_classes,
                                    error);
@@ -195,7 +195,7 @@ static rin_status run_sampling(rin_check *check, rin_sampling *sampling, rin_err
     if (status == RIN_OK) status = rin_check_read(check, "step_noise", !wanted, &fresh, &n_fresh, error);
     if (status == RIN_OK)
         status = rin_check_read(check, "cond_frames", !check->of->config.model.seq_cond, &frames, &n_frames, error);
-    if (status == RIN_OK) status = rin_check_read_labels(check, &labels, error);
+    if (status == RIN_OK) status = rin_check_read_labels(check, check->of->config.model.num_classes, &labels, error);
     if (status == RIN_OK && (n_noise != n || (wanted && n_fresh != n * wanted)))
         status = rin_error_set(error, RIN_ERR_SHAPE, "'%s': noise of another shape than the model's", check->name);
     if (status == RIN_OK && frames && n_frames != rin_shape_count(&frames_shape))

@@ -40,8 +40,8 @@ void rin_check_ignore(rin_check *check, const char *name) {
     (void)find(check, name);
 }
 
-rin_status rin_check_read_labels(rin_check *check, float **one_hot, rin_error *error) {
-    int64_t classes = check->of->config.model.num_classes, n = 0;
+rin_status rin_check_read_labels(rin_check *check, int64_t classes, float **one_hot, rin_error *error) {
+    int64_t n = 0;
     float *labels = NULL;
     *one_hot = NULL;
     if (!classes) return RIN_OK;
@@ -96,12 +96,24 @@ rin_status rin_check_compare(rin_check *check, const char *name, const float *va
 
 /* ---- the case ---- */
 
-static rin_status load_section(rin_case *c, const char *section, rin_error *error) {
-    char *text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(c->json, section));
+static rin_status load_section(const cJSON *json, const char *section, rin_config *config, rin_error *error) {
+    char *text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(json, section));
     if (!text) return rin_error_set(error, RIN_ERR_FORMAT, "case.json has no object '%s'", section);
-    rin_status status = rin_config_load_json(&c->config, section, text, error);
+    rin_status status = rin_config_load_json(config, section, text, error);
     cJSON_free(text);
     return status;
+}
+
+rin_status rin_case_load_config(const cJSON *json, rin_config *out, rin_error *error) {
+    rin_config *defaults = NULL;
+    rin_status status = rin_config_create(&defaults, error);
+    if (status == RIN_OK) *out = *defaults;
+    rin_config_free(defaults);
+    if (status == RIN_OK) status = load_section(json, "model", out, error);
+    if (status == RIN_OK) status = load_section(json, "diffusion", out, error);
+    /* The numbers were made without the random parts of training. */
+    out->model.drop_path = out->model.drop_units = out->model.drop_att = out->diffusion.cond_dropout = 0;
+    return status == RIN_OK ? rin_config_validate(out, error) : status;
 }
 
 static rin_status load_weights(rin_check *check, bool training, rin_error *error) {
@@ -140,16 +152,7 @@ static rin_status run_check(rin_check *check, rin_error *error) {
 }
 
 static rin_status open_model(rin_case *c, rin_error *error) {
-    rin_config *defaults = NULL;
-    rin_status status = rin_config_create(&defaults, error);
-    if (status == RIN_OK) c->config = *defaults;
-    rin_config_free(defaults);
-    if (status == RIN_OK) status = load_section(c, "model", error);
-    if (status == RIN_OK) status = load_section(c, "diffusion", error);
-    /* The numbers were made without the random parts of training. */
-    c->config.model.drop_path = c->config.model.drop_units = c->config.model.drop_att =
-        c->config.diffusion.cond_dropout = 0;
-    if (status == RIN_OK) status = rin_config_validate(&c->config, error);
+    rin_status status = rin_case_load_config(c->json, &c->config, error);
     if (status == RIN_OK) status = rin_case_open_file(c, "weights.safetensors", &c->weights_file, error);
     if (status == RIN_OK) status = rin_case_open_numbers(c, error);
     return status;

@@ -125,6 +125,17 @@ static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* A case in a file of its own: NAME.json beside NAME.safetensors. */
+static bool is_case_file(const char *folder, const char *name, char path[PATH_MAX]) {
+    static const char end[] = ".json";
+    size_t length = strlen(name), stem = length > strlen(end) ? length - strlen(end) : 0;
+    if (!stem || strcmp(name + stem, end) != 0) return false;
+    int n = snprintf(path, PATH_MAX, "%s/%.*s.safetensors", folder, (int)stem, name);
+    if (n < 0 || n >= PATH_MAX || access(path, F_OK) != 0) return false;
+    snprintf(path, PATH_MAX, "%s/%s", folder, name);
+    return true;
+}
+
 /* Paths of the cases in folder, sorted. Returns an exit code; what was listed so far is the caller's in any case. */
 static int list_cases(const char *folder, char ***paths, size_t *n_paths) {
     char path[PATH_MAX];
@@ -132,7 +143,8 @@ static int list_cases(const char *folder, char ***paths, size_t *n_paths) {
     DIR *stream = opendir(folder);
     if (!stream) return rin_cli_fail_system(folder);
     for (const struct dirent *entry; code == RIN_EXIT_OK && (entry = readdir(stream));) {
-        if (entry->d_name[0] == '.' || !is_case(folder, entry->d_name, path)) continue;
+        if (entry->d_name[0] == '.') continue;
+        if (!is_case(folder, entry->d_name, path) && !is_case_file(folder, entry->d_name, path)) continue;
         char **grown = realloc(*paths, (*n_paths + 1) * sizeof **paths), *copy = grown ? strdup(path) : NULL;
         if (grown) *paths = grown;
         if (copy) grown[(*n_paths)++] = copy;
@@ -146,10 +158,12 @@ static int list_cases(const char *folder, char ***paths, size_t *n_paths) {
 static int check_folder(session *s, const char *folder) {
     char path[PATH_MAX], **paths = NULL;
     size_t n_paths = 0;
+    struct stat info;
     if (is_case(folder, "", path)) return check_case(s, path);
+    if (stat(folder, &info) == 0 && S_ISREG(info.st_mode)) return check_case(s, folder);
     int code = list_cases(folder, &paths, &n_paths);
     if (code == RIN_EXIT_OK && !n_paths) {
-        rin_cli_note("%s: neither it nor a folder in it has a case.json", folder);
+        rin_cli_note("%s: neither it nor a folder in it has a case.json, and there is no NAME.json beside a NAME.safetensors", folder);
         code = RIN_EXIT_FAILED;
     }
     for (size_t i = 0; i < n_paths; i++) {
@@ -194,4 +208,4 @@ static int run(const rin_cli_args *args) {
 }
 
 const rin_cli_verb rin_cli_check = {
-    "check", "compare with reference numbers", "DIR...", 1, INT_MAX, options, run, rin_cli_devices_help};
+    "check", "compare with reference numbers", "DIR|FILE...", 1, INT_MAX, options, run, rin_cli_devices_help};
