@@ -177,6 +177,8 @@ extern const rin_cli_verb rin_cli_train, rin_cli_sample, rin_cli_eval, rin_cli_b
 
 /* Opens the model of --model with --device and --threads. Returns an exit code. */
 int rin_cli_model_open(const rin_cli_args *args, rin_model **model);
+/* The same of another path. */
+int rin_cli_model_open_at(const rin_cli_args *args, const char *path, rin_model **model);
 void rin_cli_presets_help(void);
 void rin_cli_devices_help(void);
 void rin_cli_options_help(const char *section);

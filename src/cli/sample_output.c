@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* Files that rin sample writes: whether there is a place for them, and writing them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/sample.h"
+
+/* ---- before the work ---- */
+
+static int check_folder(const char *folder) {
+    struct stat info;
+    if (stat(folder, &info) == 0 && !S_ISDIR(info.st_mode)) errno = ENOTDIR;
+    else if (access(folder, W_OK | X_OK) == 0) return RIN_EXIT_OK;
+    return rin_cli_fail_system(folder);
+}
+
+/* Before hours of work: whether there will be a place for its result. */
+static int check_place(const char *option, const char *out) {
+    enum { LONGEST_NAME = 220 }; /* what is being written has a longer one */
+    const char *slash = strrchr(out, '/');
+    if (strlen(slash ? slash + 1 : out) > LONGEST_NAME)
+        return rin_cli_refuse("--%s %s: the name of the file is longer than %d bytes", option, out, LONGEST_NAME);
+    char *folder = strdup(out);
+    if (!folder) return rin_cli_fail_memory();
+    folder[slash ? slash - out + (slash == out) : 0] = '\0';
+    int code = check_folder(*folder ? folder : ".");
+    free(folder);
+    struct stat info;
+    if (code == RIN_EXIT_OK && stat(out, &info) == 0 && !S_ISREG(info.st_mode))
+        return rin_cli_refuse("--%s %s: it is there, and not a regular file", option, out);
+    return code;
+}
+
+int rin_job_check_files(rin_job *j, const rin_cli_args *args) {
+    j->out = rin_cli_args_get(args, "out");
+    j->film = rin_cli_args_get(args, "film");
+    j->folder = rin_cli_args_get(args, "save-each");
+    if (!j->out)
+        return rin_cli_refuse("rin sample needs --out FILE, a name that ends in .png or, of videos, in %s",
+                              rin_video_suffixes());
+    int code = check_place("out", j->out);
+    return code == RIN_EXIT_OK && j->film ? check_place("film", j->film) : code;
+}
+
+/* Whether a name ends like those of a list such as ".mp4, .gif, .webp". */
+static bool is_animation(const char *path) {
+    const char *list = rin_video_suffixes();
+    size_t length = strlen(path);
+    while (*list) {
+        size_t n = strcspn(list, ", ");
+        if (n && length > n && strncmp(path + length - n, list, n) == 0) return true;
+        list += n + strspn(list + n, ", ");
+    }
+    return false;
+}
+
+static bool is_png(const char *path) {
+    size_t length = strlen(path);
+    return length > 4 && strcmp(path + length - 4, ".png") == 0;
+}
+
+int rin_job_check_names(rin_job *j) {
+    bool way = j->between && is_animation(j->out);
+    if (j->film && !is_png(j->film) && !is_animation(j->film))
+        return rin_cli_refuse("--film %s: give a name that ends in .png or in %s", j->film, rin_video_suffixes());
+    if (!way && !rin_model_can_write(j->model, j->out)) {
+        if (j->video)
+            return rin_cli_refuse("--out %s: give a name that ends in %s, or in .png for a contact sheet", j->out,
+                                  rin_video_suffixes());
+        return rin_cli_refuse("--out %s: pictures are written as PNG; give a name that ends in .png%s%s", j->out,
+                              j->between ? " or in " : "", j->between ? rin_video_suffixes() : "");
+    }
+    j->suffix = way ? ".png" : strrchr(j->out, '.');
+    return RIN_EXIT_OK;
+}
+
+int rin_job_make_folder(const rin_job *j) {
+    if (!j->folder || mkdir(j->folder, 0777) == 0) return RIN_EXIT_OK;
+    return errno == EEXIST ? check_folder(j->folder) : rin_cli_fail_system(j->folder);
+}
+
+/* ---- after it ---- */
+
+/* Class names come from folders of a data set and may hold any byte. */
+static void add_class_name(const rin_job *j, int64_t i, char *text, size_t size) {
+    if (!j->classes || size < 2) return;
+    const char *name = rin_model_class_name(j->model, j->classes[i]);
+    size_t used = 0;
+    text[used++] = '-';
+    for (; name && *name && used + 1 < size; name++) {
+        bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9');
+        text[used++] = plain || *name == '-' || *name == '.' ? *name : '_';
+    }
+    text[used] = '\0';
+}
+
+static const char *things(const rin_job *j) {
+    return !j->video ? "pictures" : j->count == 1 ? "video" : "videos";
+}
+
+static int write_each(const rin_job *j, const rin_generator *generator, const char *folder) {
+    enum { LONGEST = 4096 };
+    char path[LONGEST], name[64] = "";
+    int code = RIN_EXIT_OK;
+    rin_error error = {0};
+    int64_t n_failed = 0;
+    for (int64_t i = 0; i < j->count; i++) {
+        add_class_name(j, i, name, sizeof name);
+        int length = snprintf(path, sizeof path, "%s/%04lld%s%s", folder, (long long)i, name, j->suffix);
+        if (length < 0 || length >= LONGEST) return rin_cli_refuse("--save-each: the name of the folder is too long");
+        if (rin_generator_write(generator, i, path, &error) != RIN_OK && n_failed++ == 0) code = rin_cli_fail(&error);
+        if (rin_cli_monitor_stopped() && i + 1 < j->count) {
+            rin_cli_note("stopped; %s has %lld of %lld %s", folder, (long long)(i + 1 - n_failed), (long long)j->count,
+                         things(j));
+            return RIN_EXIT_INTERRUPTED;
+        }
+    }
+    printf("%s/: %lld %s\n", folder, (long long)(j->count - n_failed), things(j));
+    if (n_failed > 1) rin_cli_note("%lld %s could not be written", (long long)n_failed, things(j));
+    return code;
+}
+
+static int write_grid(const rin_job *j, const rin_generator *generator, rin_error *error) {
+    rin_status status;
+    if (j->only >= 0) status = rin_generator_write(generator, j->only, j->out, error);
+    else if (j->between && !is_png(j->out)) status = rin_generator_write_way(generator, j->out, error);
+    else status = rin_generator_write_grid(generator, j->columns, j->out, error);
+    if (status != RIN_OK) return rin_cli_fail(error);
+    long long n = j->only >= 0 ? 1 : (long long)j->count;
+    if (j->video)
+        printf("%s: %lld %s of %lld frames\n", j->out, n, things(j), (long long)rin_generator_frame_count(generator));
+    else printf("%s: %lld %s\n", j->out, n, things(j));
+    return RIN_EXIT_OK;
+}
+
+static int write_film(const rin_job *j, const rin_generator *generator, rin_error *error) {
+    if (!j->film) return RIN_EXIT_OK;
+    if (rin_generator_write_film(generator, j->columns, j->film, error) != RIN_OK) return rin_cli_fail(error);
+    printf("%s: the way there\n", j->film);
+    return RIN_EXIT_OK;
+}
+
+/* One that cannot be written does not cost the others. */
+int rin_job_write(const rin_job *j, const rin_generator *generator, bool has_grid) {
+    rin_error error = {0};
+    int code = RIN_EXIT_OK;
+    if (!has_grid) rin_cli_note("so many pictures of this size do not fit into one file: there is no grid");
+    else code = write_grid(j, generator, &error);
+    int film = write_film(j, generator, &error), each = j->folder ? write_each(j, generator, j->folder) : RIN_EXIT_OK;
+    return code != RIN_EXIT_OK ? code : film != RIN_EXIT_OK ? film : each;
+}
