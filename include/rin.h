@@ -96,8 +96,8 @@ RIN_API const rin_option *rin_option_get(size_t index);
 RIN_API const char *rin_config_nearest_key(const char *key);
 
 /*
- * Sets the options an INI file names: [section] lines, then key = value; # and ; begin comments. name stands for the
- * text in messages. Errors: IO; CONFIG for an unknown or repeated key, or a bad value; FORMAT for anything else.
+ * Sets the options an INI file names: [section] lines, then key = value; # and ; begin comments. A line preset = NAME
+ * before all sections loads a built-in preset first. name stands for the text in messages. Errors: IO; CONFIG for an unknown or repeated key, or a bad value; FORMAT for anything else.
  */
 RIN_API rin_status rin_config_load_file(rin_config *config, const char *path, rin_error *error);
 RIN_API rin_status rin_config_load_text(rin_config *config, const char *text, const char *name, rin_error *error);

@@ -35,10 +35,23 @@ static char *next_line(char *line, int size, void *stream) {
     return line;
 }
 
+/* preset = NAME, before everything else: what the file's options change. */
+static rin_status take_preset(reader *r, const char *name) {
+    for (size_t i = 0; i < RIN_N_OPTIONS; i++) {
+        if (r->seen[i])
+            return rin_error_set(r->error, RIN_ERR_CONFIG, "preset = %.80s: it must come before all options", name);
+    }
+    return rin_config_load_preset(r->config, name, r->error);
+}
+
 /* One "key = value"; 1 to go on, 0 to stop. */
 static int take_option(void *user, const char *section, const char *key, const char *value) {
     reader *r = user;
     if (r->status != RIN_OK) return 0;
+    if (!*section && strcmp(key, "preset") == 0) {
+        r->status = take_preset(r, value);
+        return r->status == RIN_OK;
+    }
     char name[2 * RIN_KEY_TEXT];
     snprintf(name, sizeof name, "%s%s%s", section, *section ? "." : "", key);
     const rin_option_row *row = rin_option_find(name);

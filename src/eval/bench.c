@@ -175,7 +175,7 @@ static rin_status bench_sample(bench *b, rin_error *error) {
     rin_config config = *b->config;
     rin_sampling_options options;
     rin_sampling *s = NULL;
-    config.sample = (rin_config_sample){.sampler = RIN_SAMPLER_DDIM, .steps = b->options->sample_steps};
+    rin_sample_plainly(&config.sample, RIN_SAMPLER_DDIM, b->options->sample_steps);
     rin_status status = rin_sampling_options_from(&config, &options, error);
     if (status == RIN_OK) status = rin_sampling_create(&network, NULL, b->options->batch, &options, &s, error);
     float *noise = s ? rin_calloc((size_t)s->main.n_pixels, sizeof *noise, error) : NULL;

@@ -42,6 +42,13 @@ rin_status rin_sampling_options_from(const rin_config *config, rin_sampling_opti
     return rin_schedule_parse(schedule, &out->route.schedule, error);
 }
 
+void rin_sample_plainly(rin_config_sample *sample, rin_sampler sampler, int64_t steps) {
+    sample->sampler = sampler;
+    sample->steps = steps;
+    sample->spacing = RIN_SPACING_AUTO;
+    sample->eta = sample->churn = sample->td = 0;
+}
+
 /* ---- the program ---- */
 
 static const char *const state_names[RIN_N_SOURCES] = {

@@ -252,8 +252,10 @@ static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **g
                        rin_error *error) {
     rin_config config = trainer->config;
     enum { MOST_STEPS = 50 };
-    const rin_sampler_row *sampler = rin_sampler_find(config.sample.sampler);
-    config.sample.steps = RIN_MIN(config.sample.steps ? config.sample.steps : sampler->steps, MOST_STEPS);
+    int64_t usual = rin_sampler_find(config.sample.sampler)->steps;
+    /* What takes hundreds of steps is no use in a few. */
+    if ((config.sample.steps ? config.sample.steps : usual) > MOST_STEPS)
+        rin_sample_plainly(&config.sample, RIN_SAMPLER_DPMPP2M, 0);
     config.sample.frames = 0;
     int64_t *classes = rin_calloc((size_t)(rows * columns), sizeof *classes, error);
     if (!classes) return RIN_ERR_MEMORY;
