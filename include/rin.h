@@ -122,7 +122,7 @@ RIN_API rin_status rin_config_validate(const rin_config *config, rin_error *erro
 /* ---- progress and cancellation ---- */
 
 typedef struct rin_progress {
-    const char *doing;   /* "train", "sample", "load", "measure", "compare" and so on: what is counted; static text */
+    const char *doing;   /* "train", "evaluation", "load", "measure", "compare" and so on: what is counted; static text */
     int64_t done, total; /* steps, evaluations or images; total is 0 where it is not known */
     double seconds, eta; /* spent since the start of this call, and estimated to the end */
     double images_per_second;

@@ -45,9 +45,7 @@ static void format_line(const rin_progress *p, bool training, char *line, size_t
     char field[96], number[RIN_CLI_NUMBER];
     line[0] = '\0';
     const char *doing = training ? "step" : p->doing;
-    const char *counted = strcmp(doing, "sample") == 0 ? " evaluations" : "";
-    if (p->total > 0)
-        snprintf(field, sizeof field, "%s %lld/%lld%s", doing, (long long)p->done, (long long)p->total, counted);
+    if (p->total > 0) snprintf(field, sizeof field, "%s %lld/%lld", doing, (long long)p->done, (long long)p->total);
     else if (p->done > 0) snprintf(field, sizeof field, "%s %lld", doing, (long long)p->done);
     else snprintf(field, sizeof field, "%s", doing);
     add_field(line, width, field);

@@ -187,7 +187,7 @@ static int64_t total_forwards(const rin_generator *g) {
 static void fill_progress(const rin_generator *g, rin_progress *progress) {
     int64_t made = g->n_forwards + (g->begun ? g->sampling->n_forwards : 0), total = total_forwards(g);
     double seconds = rin_clock_seconds() - g->started, share = (double)RIN_MAX(made, 1) / (double)total;
-    *progress = (rin_progress){.doing = "sample",
+    *progress = (rin_progress){.doing = "evaluation",
                                .done = made,
                                .total = total,
                                .seconds = seconds,

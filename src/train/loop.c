@@ -191,6 +191,18 @@ static rin_status draw_if_due(rin_trainer *trainer, bool *drawn, rin_error *erro
     return RIN_OK;
 }
 
+/* Nor is a model to guide by: the average at a sixteenth and at an eighth of a run long enough for it to be one. */
+static void keep_guide_if_due(rin_trainer *trainer) {
+    enum { SHORT = 1000, FIRST = 16, SECOND = 8 };
+    const int64_t steps = trainer->config.train.steps;
+    rin_error failure = {0};
+    if (!trainer->config.train.guides || steps < SHORT || trainer->bad_in_row) return;
+    if (trainer->step != steps / FIRST && trainer->step != steps / SECOND) return;
+    if (rin_state_save_guide(trainer, &failure) != RIN_OK)
+        rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING, "no model to guide by is kept of step %lld: %s",
+                      (long long)trainer->step, failure.text);
+}
+
 /* Nor is a score. */
 static rin_status score_if_due(rin_trainer *trainer, rin_error *error) {
     const rin_config_train *t = &trainer->config.train;
@@ -262,6 +274,7 @@ rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress, rin_er
         status = rin_run_add_metrics(trainer, error);
     if (status == RIN_OK) warn_if_starved(trainer);
     if (status == RIN_OK) status = save_if_due(trainer, &saved, error);
+    if (status == RIN_OK) keep_guide_if_due(trainer);
     if (status == RIN_OK) status = draw_if_due(trainer, &drawn, error);
     if (status == RIN_OK) status = score_if_due(trainer, error);
     if (progress) {

@@ -214,6 +214,17 @@ rin_status rin_state_save(rin_trainer *trainer, rin_error *error) {
     return status;
 }
 
+rin_status rin_state_save_guide(rin_trainer *trainer, rin_error *error) {
+    char name[64];
+    snprintf(name, sizeof name, "guide-%09lld.safetensors", (long long)trainer->step);
+    char *path = rin_run_path(trainer, name, error);
+    if (!path) return RIN_ERR_MEMORY;
+    trainer->description.steps = trainer->step;
+    rin_status status = rin_model_file_save(path, &trainer->description, trainer->weights, RIN_ARENA_EMA, error);
+    rin_free(path);
+    return status;
+}
+
 /* ---- loading ---- */
 
 /* A count of steps; 0 where there is none. */

@@ -122,6 +122,8 @@ rin_status rin_run_sync_metrics(rin_trainer *trainer, rin_error *error) RIN_CHEC
 
 /* model.safetensors, then state.safetensors; older states are kept as state-<step>.safetensors. */
 rin_status rin_state_save(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
+/* guide-<step>.safetensors: the moving average as it is now, for rin sample --guide. */
+rin_status rin_state_save_guide(rin_trainer *trainer, rin_error *error) RIN_CHECKED;
 /* Bytes of disk that the next one needs. */
 uint64_t rin_state_room(const rin_trainer *trainer);
 /* Loads the newest state that can be read, older ones with a warning; *found is false when there is none. */
