@@ -254,6 +254,8 @@ typedef struct rin_sample_request {
      * share of the last class instead of the first. Only with samplers that add no noise. */
     const uint64_t *other_seed;
     bool film; /* keep what rin_generator_write_film shows */
+    /* What files that are written call these, such as their paths; copied. NULL: nothing is said. */
+    const char *model_name, *guide_name, *picture_name, *mask_name;
 } rin_sample_request;
 
 /* Errors: CONFIG for options that do not go together; ARG for classes that there are not, and for what is missing;
@@ -300,6 +302,22 @@ RIN_API rin_status rin_generator_write_film(const rin_generator *generator, int 
                                             rin_error *error);
 /* The pictures one after the other, as an animation: what there is between two seeds. */
 RIN_API rin_status rin_generator_write_way(const rin_generator *generator, const char *path, rin_error *error);
+
+/*
+ * How picture i was made, or all of them together with i = -1, as one JSON object that is enough to make it again:
+ * "rin": 1, "seed" (a text), "first" and "count" of pictures to make; "picture": which of them it is, where it cannot
+ * be made alone, being between two seeds; "columns" of a grid, "classes" (-1: none; not for a model without),
+ * "options" (all of sample.*), "other_seed"; "model", "guide", "picture_file" and "mask_file" as the request named
+ * them; "model_steps", "weights" and "guide_weights" (hashes), "evaluations" of the network for a picture. Not in it
+ * are the frames that a video goes on from. PNG files carry it as a text with the key "rin", beside short ones for
+ * people, unless it is longer than 1 MiB. *json is freed by rin_string_free. Errors: ARG for another i; MEMORY.
+ */
+RIN_API rin_status rin_generator_recipe(const rin_generator *generator, int64_t i, char **json, rin_error *error);
+/*
+ * The recipe in a PNG file that this library wrote. *json is freed by rin_string_free. Errors: IO; ARG for a PNG file
+ * without one; FORMAT for what is no PNG file, larger than 1 GiB or damaged, and for a recipe that is none; MEMORY.
+ */
+RIN_API rin_status rin_recipe_read(const char *path, char **json, rin_error *error);
 
 /* What there is to know about a sampler. All texts live as long as the program. */
 typedef struct rin_sampler_about {
