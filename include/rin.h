@@ -296,11 +296,20 @@ RIN_API const char *rin_video_suffixes(void); /* such as ".mp4, .gif, .webp"; st
 RIN_API rin_status rin_generator_write(const rin_generator *generator, int64_t i, const char *path, rin_error *error);
 RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int columns, const char *path,
                                             rin_error *error);
-/* The grid of the estimates after each step, of at most 96 of them, as an animation (.gif, .webp, .mp4), or as .png a
- * line of steps for each picture. Errors: ARG where no film was asked for, or for another name. */
+/*
+ * The estimates after each step, of at most 96 of them. As an animation (a name that rin_video_suffixes lists): grids
+ * as above, in about 4 seconds at 4 to 25 frames a second, the last one 1.5 seconds longer. As .png a line for each
+ * picture, of at most 16 steps from left to right, evenly chosen and the last among them. Errors: ARG where no film was
+ * asked for, before all pictures are made, for another name, and for more or larger pictures than its kind of file can
+ * hold; IO; MEMORY.
+ */
 RIN_API rin_status rin_generator_write_film(const rin_generator *generator, int columns, const char *path,
                                             rin_error *error);
-/* The pictures one after the other, as an animation: what there is between two seeds. */
+/*
+ * The pictures one after the other and back again, as an animation (a name that rin_video_suffixes lists) that goes
+ * round: what there is between two seeds. sample.fps frames a second; where that is 0 all of them in about 4 seconds,
+ * at 4 to 25. Errors: as above; UNSUPPORTED for a model that makes videos.
+ */
 RIN_API rin_status rin_generator_write_way(const rin_generator *generator, const char *path, rin_error *error);
 
 /*
