@@ -327,6 +327,15 @@ RIN_API rin_status rin_generator_recipe(const rin_generator *generator, int64_t 
  * without one; FORMAT for what is no PNG file, larger than 1 GiB or damaged, and for a recipe that is none; MEMORY.
  */
 RIN_API rin_status rin_recipe_read(const char *path, char **json, rin_error *error);
+/*
+ * A JPEG, PNG or WebP file, whatever its name, cropped and resized to the pictures of a model as in training.
+ * channels: 0 for those of the model, 1 for a mask. *pixels (height, width, channels) is freed by rin_pixels_free,
+ * which accepts NULL. Errors: IO; FORMAT for another or a damaged file, or one larger than 1 GiB; UNSUPPORTED for a
+ * model whose pictures have neither 1 nor 3 channels; ARG; MEMORY.
+ */
+RIN_API rin_status rin_picture_read(const rin_config *config, const char *path, int channels, uint8_t **pixels,
+                                    rin_error *error);
+RIN_API void rin_pixels_free(uint8_t *pixels);
 
 /* What there is to know about a sampler. All texts live as long as the program. */
 typedef struct rin_sampler_about {
