@@ -69,24 +69,25 @@ int64_t rin_side_of(int64_t n, int64_t size) {
     return n * (size + RIN_GAP) + RIN_GAP;
 }
 
-bool rin_grid_fits(const rin_generator *g, int columns, int64_t *across, int64_t *down) {
+bool rin_grid_fits(const rin_generator *g, int columns, int64_t most, int64_t *across, int64_t *down) {
     int64_t width, height;
     int channels;
     rin_zoomed_size(g, &width, &height, &channels);
     *across = RIN_MIN(columns > 0 ? columns : (int64_t)ceil(sqrt((double)g->count)), g->count);
     *down = (g->count + *across - 1) / *across;
-    return (channels == 1 || channels == 3) && rin_side_of(*across, width) <= RIN_CANVAS_MOST_SIDE &&
-           rin_side_of(*down, height) <= RIN_CANVAS_MOST_SIDE;
+    return (channels == 1 || channels == 3) && rin_side_of(*across, width) <= most &&
+           rin_side_of(*down, height) <= most;
 }
 
-rin_status rin_grid_lay_out(const rin_generator *g, int columns, int64_t *across, int64_t *down, rin_error *error) {
+rin_status rin_grid_lay_out(const rin_generator *g, int columns, int64_t most, int64_t *across, int64_t *down,
+                            rin_error *error) {
     int width, height, channels;
-    if (rin_grid_fits(g, columns, across, down) || rin_grid_fits(g, 0, across, down)) return RIN_OK;
+    if (rin_grid_fits(g, columns, most, across, down) || rin_grid_fits(g, 0, most, across, down)) return RIN_OK;
     rin_generator_size(g, &width, &height, &channels);
     return rin_error_set(error, RIN_ERR_ARG,
                          "%lld pictures of %d x %d pixels and %d channels cannot be in one file: save each picture "
-                         "instead; a file has 1 or 3 channels and sides of up to %d pixels",
-                         (long long)g->count, width, height, channels, RIN_CANVAS_MOST_SIDE);
+                         "instead; a file has 1 or 3 channels and sides of up to %lld pixels",
+                         (long long)g->count, width, height, channels, (long long)most);
 }
 
 rin_status rin_grids_init(const rin_generator *g, const rin_grids *grids, rin_canvas *c, rin_error *error) {

@@ -31,10 +31,11 @@ void rin_zoomed_size(const rin_generator *g, int64_t *width, int64_t *height, in
 
 /* Pixels of a row or column of n pictures of this size. */
 int64_t rin_side_of(int64_t n, int64_t size);
-/* Pictures a row and a column; whether they fit into a file. columns: 0 for nearly square. */
-bool rin_grid_fits(const rin_generator *g, int columns, int64_t *across, int64_t *down);
+/* Pictures a row and a column; whether they fit into a file with sides of up to `most`. columns: 0 for nearly square.
+ */
+bool rin_grid_fits(const rin_generator *g, int columns, int64_t most, int64_t *across, int64_t *down);
 /* The same, nearly square where so many columns do not fit. Errors: ARG where that does not either. */
-rin_status rin_grid_lay_out(const rin_generator *g, int columns, int64_t *across, int64_t *down,
+rin_status rin_grid_lay_out(const rin_generator *g, int columns, int64_t most, int64_t *across, int64_t *down,
                             rin_error *error) RIN_CHECKED;
 
 /* Grids one after the other: frame k of picture i lies at pixels + i * picture + k * frame. */

@@ -64,8 +64,6 @@ static rin_status write_lines(const rin_generator *g, int columns, const char *p
 
 rin_status rin_generator_write_film(const rin_generator *g, int columns, const char *path, rin_error *error) {
     const double rest = 1.5; /* seconds of the last frame beyond its own */
-    int64_t width, height;
-    int channels;
     if (!g) return rin_error_null(error, __func__, "generator");
     if (!path) return rin_error_null(error, __func__, "path");
     if (columns < 0)
@@ -75,13 +73,10 @@ rin_status rin_generator_write_film(const rin_generator *g, int columns, const c
     if (rin_has_suffix(path, ".png")) return write_lines(g, columns, path, error);
     rin_grids grids = {
         .pixels = g->film, .picture = g->n_film * g->per_picture, .frame = g->per_picture, .n = g->n_film};
-    status = rin_grid_lay_out(g, columns, &grids.across, &grids.down, error);
+    status = rin_grid_lay_out(g, columns, RIN_MOVIE_MOST_SIDE, &grids.across, &grids.down, error);
     if (status != RIN_OK) return rin_error_prefix(error, status, "'%.300s'", path);
-    rin_zoomed_size(g, &width, &height, &channels);
-    status = check_sides(path, rin_side_of(grids.across, width), rin_side_of(grids.down, height), RIN_MOVIE_MOST_SIDE,
-                         error);
     double rate = rate_of(g->n_film);
-    return status == RIN_OK ? rin_grids_write(g, &grids, lrint(rest * rate), rate, path, error) : status;
+    return rin_grids_write(g, &grids, lrint(rest * rate), rate, path, error);
 }
 
 /* ---- from picture to picture ---- */

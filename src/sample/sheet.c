@@ -111,7 +111,7 @@ static rin_status write_sheet(const rin_generator *g, int64_t i, int columns, co
 bool rin_generator_has_grid(const rin_generator *g, const char *path) {
     int64_t across, down, width, height;
     int channels;
-    if (!g || !rin_grid_fits(g, 0, &across, &down)) return false;
+    if (!g || !rin_grid_fits(g, 0, RIN_CANVAS_MOST_SIDE, &across, &down)) return false;
     if (g->frames == 1 || !path) return true;
     bool sheet = rin_has_suffix(path, ".png");
     int64_t most = sheet ? RIN_CANVAS_MOST_SIDE : RIN_MOVIE_MOST_SIDE;
@@ -170,11 +170,13 @@ rin_status rin_generator_write_grid(const rin_generator *g, int columns, const c
     }
     if (g->frames > 1 && !rin_model_can_write(g->model, path)) return refuse_name(path, error);
     rin_grids grids = {.pixels = g->pixels, .picture = g->per_picture, .frame = g->per_frame, .n = g->frames};
-    rin_status status = rin_grid_lay_out(g, columns, &grids.across, &grids.down, error);
+    bool movie = g->frames > 1 && g->count > 1 && !rin_has_suffix(path, ".png");
+    int64_t most = movie ? RIN_MOVIE_MOST_SIDE : RIN_CANVAS_MOST_SIDE;
+    rin_status status = rin_grid_lay_out(g, columns, most, &grids.across, &grids.down, error);
     if (status != RIN_OK) return status;
     if (g->frames > 1 && rin_has_suffix(path, ".png")) return write_sheet(g, -1, columns, path, error);
-    if (g->frames > 1)
-        return g->count == 1 ? write_one(g, 0, path, error) : rin_grids_write(g, &grids, 0, rate_of(g), path, error);
+    if (movie) return rin_grids_write(g, &grids, 0, rate_of(g), path, error);
+    if (g->frames > 1) return write_one(g, 0, path, error);
     rin_canvas c;
     status = rin_grids_init(g, &grids, &c, error);
     if (status == RIN_OK) rin_grids_draw(g, &grids, 0, &c);
