@@ -114,18 +114,19 @@ rin_status rin_generator_recipe(const rin_generator *g, int64_t i, char **json, 
 
 /* ---- in a PNG file ---- */
 
-/* Names may hold any byte; a file's texts hold printable characters. */
+enum { MOST_BYTES = 1000 /* of such a text */ };
+
+/* Names may hold any byte; a file's texts for people hold printable characters, and not too many. */
 static void make_plain(char *text) {
     rin_text_make_utf8(text);
+    if (strlen(text) > MOST_BYTES) {
+        size_t n = MOST_BYTES;
+        while ((text[n] & 0xC0) == 0x80) n--;
+        text[n] = '\0';
+    }
     for (; *text; text++) {
         if ((unsigned char)*text < ' ' || *text == 0x7F) *text = '?';
     }
-}
-
-static void cut(char *text, size_t most) {
-    if (strlen(text) <= most) return;
-    while ((text[most] & 0xC0) == 0x80) most--;
-    text[most] = '\0';
 }
 
 static void add_class(const rin_generator *g, int64_t class, bool *named, rin_text *text) {
@@ -139,7 +140,6 @@ static void add_class(const rin_generator *g, int64_t class, bool *named, rin_te
 
 /* Classes of a picture or of all, by name, each once; *out is NULL where there are none. */
 static rin_status name_classes(const rin_generator *g, int64_t i, char **out, rin_error *error) {
-    enum { MOST_BYTES = 1000 };
     rin_text text = {0};
     bool *named = rin_calloc((size_t)rin_model_class_count(g->model), sizeof *named, error);
     if (!named) return RIN_ERR_MEMORY;
@@ -152,7 +152,6 @@ static rin_status name_classes(const rin_generator *g, int64_t i, char **out, ri
     rin_status status = rin_text_take(&text, out, error);
     if (status != RIN_OK) return status;
     make_plain(*out);
-    cut(*out, MOST_BYTES);
     return RIN_OK;
 }
 
