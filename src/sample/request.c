@@ -65,6 +65,9 @@ static rin_status check_request(const rin_sample_request *r, const rin_config *c
                              "models of pictures");
     if (r->mask && !r->picture)
         return rin_error_set(error, RIN_ERR_ARG, "a mask says which part of a given picture stays: give that picture");
+    if (config->sample.strength < 1 && !r->picture)
+        return rin_error_set(error, RIN_ERR_ARG, "sample.strength = %g: there is no picture to begin with; give one",
+                             config->sample.strength);
     if (r->guide && config->sample.guidance == 0)
         return rin_error_set(error, RIN_ERR_CONFIG,
                              "sample.guidance = 0: with a guide it says how far to lead away from it, such as 0.7");
