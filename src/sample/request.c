@@ -182,6 +182,10 @@ rin_status rin_generator_create_as(const rin_sample_request *r, rin_generator **
 
 rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count, const int64_t *classes,
                                 uint64_t seed, rin_generator **out, rin_error *error) {
+    if (!out) return rin_error_null(error, __func__, "out");
+    *out = NULL;
+    if (!model) return rin_error_null(error, __func__, "model");
+    if (!config) return rin_error_null(error, __func__, "config");
     const rin_sample_request request = {
         .model = model, .config = config, .count = count, .classes = classes, .seed = seed};
     return rin_generator_create_as(&request, out, error);
