@@ -254,6 +254,8 @@ typedef struct rin_sample_request {
      * share of the last class instead of the first. Only with samplers that add no noise. */
     const uint64_t *other_seed;
     bool film; /* keep what rin_generator_write_film shows */
+    /* What files that are written call these, such as their paths; copied. NULL: nothing is said. */
+    const char *model_name, *guide_name, *picture_name, *mask_name;
 } rin_sample_request;
 
 /* Errors: CONFIG for options that do not go together; ARG for classes that there are not, and for what is missing;
@@ -294,12 +296,46 @@ RIN_API const char *rin_video_suffixes(void); /* such as ".mp4, .gif, .webp"; st
 RIN_API rin_status rin_generator_write(const rin_generator *generator, int64_t i, const char *path, rin_error *error);
 RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int columns, const char *path,
                                             rin_error *error);
-/* The grid of the estimates after each step, of at most 96 of them, as an animation (.gif, .webp, .mp4), or as .png a
- * line of steps for each picture. Errors: ARG where no film was asked for, or for another name. */
+/*
+ * The estimates after each step, of at most 96 of them. As an animation (a name that rin_video_suffixes lists): grids
+ * as above, in about 4 seconds at 4 to 25 frames a second, the last one 1.5 seconds longer. As .png a line for each
+ * picture, of at most 16 steps from left to right, evenly chosen and the last among them. Errors: ARG where no film was
+ * asked for, before all pictures are made, for another name, and for more or larger pictures than its kind of file can
+ * hold; IO; MEMORY.
+ */
 RIN_API rin_status rin_generator_write_film(const rin_generator *generator, int columns, const char *path,
                                             rin_error *error);
-/* The pictures one after the other, as an animation: what there is between two seeds. */
+/*
+ * The pictures one after the other and back again, as an animation (a name that rin_video_suffixes lists) that goes
+ * round: what there is between two seeds. sample.fps frames a second; where that is 0 all of them in about 4 seconds,
+ * at 4 to 25. Errors: as above; UNSUPPORTED for a model that makes videos.
+ */
 RIN_API rin_status rin_generator_write_way(const rin_generator *generator, const char *path, rin_error *error);
+
+/*
+ * How picture i was made, or all of them together with i = -1, as one JSON object that is enough to make it again:
+ * "rin": 1, "seed" (a text), "first" and "count" of pictures to make; "picture": which of them it is, where it cannot
+ * be made alone, being between two seeds; "columns" of a grid, "classes" (-1: none; not for a model without),
+ * "options" (all of sample.*), "other_seed"; "model", "guide", "picture_file" and "mask_file" as the request named
+ * them; "model_steps", "weights" and "guide_weights" (hashes), "evaluations" of the network for a picture. Not in it
+ * are the frames that a video goes on from. PNG files carry it as a text with the key "rin", beside short ones for
+ * people, unless it is longer than 1 MiB. *json is freed by rin_string_free. Errors: ARG for another i; MEMORY.
+ */
+RIN_API rin_status rin_generator_recipe(const rin_generator *generator, int64_t i, char **json, rin_error *error);
+/*
+ * The recipe in a PNG file that this library wrote. *json is freed by rin_string_free. Errors: IO; ARG for a PNG file
+ * without one; FORMAT for what is no PNG file, larger than 1 GiB or damaged, and for a recipe that is none; MEMORY.
+ */
+RIN_API rin_status rin_recipe_read(const char *path, char **json, rin_error *error);
+/*
+ * A JPEG, PNG or WebP file, whatever its name, cropped and resized to the pictures of a model as in training.
+ * channels: 0 for those of the model, 1 for a mask. *pixels (height, width, channels) is freed by rin_pixels_free,
+ * which accepts NULL. Errors: IO; FORMAT for another or a damaged file, or one larger than 1 GiB; UNSUPPORTED for a
+ * model whose pictures have neither 1 nor 3 channels; ARG; MEMORY.
+ */
+RIN_API rin_status rin_picture_read(const rin_config *config, const char *path, int channels, uint8_t **pixels,
+                                    rin_error *error);
+RIN_API void rin_pixels_free(uint8_t *pixels);
 
 /* What there is to know about a sampler. All texts live as long as the program. */
 typedef struct rin_sampler_about {

@@ -90,4 +90,15 @@ typedef struct rin_png_text {
 rin_status rin_image_write_png(const char *path, const uint8_t *pixels, int width, int height, int channels,
                                const rin_png_text *texts, size_t n_texts, rin_error *error) RIN_CHECKED;
 
+enum { RIN_PNG_MOST_TEXT = 1 << 20 };
+
+/*
+ * The first remark with this key before the pixels of a PNG file that is held in memory, of any kind of chunk; *text is
+ * NULL where there is none. It may hold any byte. The pixels are not looked at.
+ * Ownership: *text is freed by rin_free; NULL on failure.
+ * Errors: FORMAT for what is no PNG file, is damaged or cut up to there, and for more than RIN_PNG_MOST_TEXT bytes;
+ * MEMORY. Threads: safe.
+ */
+rin_status rin_image_png_text(const void *bytes, size_t n, const char *key, char **text, rin_error *error) RIN_CHECKED;
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* png: decoding with libpng. */
+/* png: decoding with libpng, and texts of a file without its picture. */
 #include <setjmp.h>
 #include <string.h>
 
@@ -7,21 +7,30 @@
 
 #include "image/decode.h"
 
-/* Text, profiles and the like may inflate to this much. */
-enum { MAX_CHUNK_BYTES = 8 << 20 };
+enum {
+    MAX_CHUNK_BYTES = 8 << 20, /* text, profiles and the like may inflate to this much */
+    MAX_TEXTS = 64,            /* those after them are not looked at */
+    MAX_TEXTS_BYTES = 64 << 20 /* what libpng may ask for in all, to find a text */
+};
 
 typedef struct png_job {
     png_structp png;
     png_infop info;
     const uint8_t *bytes;
     size_t n, at;
-    png_bytep *rows;
+    size_t allowed;     /* bytes that libpng may still ask for; 0: any number of chunks */
+    bool too_much;      /* it asked for more */
     bool out_of_memory; /* also where libpng went on without what it wanted to keep */
     rin_status status;
     rin_error *error;
+    /* of a picture */
+    png_bytep *rows;
     rin_alpha alpha;
     rin_image *image;
     int *orientation;
+    /* of a text */
+    const char *key;
+    char **text;
 } png_job;
 
 /* ---- libpng's callbacks ---- */
@@ -48,6 +57,11 @@ static void on_read(png_structp png, png_bytep to, size_t n) {
 static png_voidp on_alloc(png_structp png, png_alloc_size_t n) {
     png_job *job = png_get_mem_ptr(png);
     if (n > MAX_CHUNK_BYTES) return NULL;
+    if (job->allowed && n >= job->allowed) {
+        job->too_much = true;
+        return NULL;
+    }
+    if (job->allowed) job->allowed -= n;
     void *memory = rin_calloc(n, 1, NULL);
     if (!memory) job->out_of_memory = true;
     return memory;
@@ -121,31 +135,82 @@ static rin_status decode(png_job *job) {
     return RIN_OK;
 }
 
+/* ---- texts ---- */
+
+static rin_status find_text(png_job *job) {
+    png_textp texts = NULL;
+    int n = 0, i = 0;
+    png_read_info(job->png, job->info);
+    (void)png_get_text(job->png, job->info, &texts, &n);
+    while (i < n && strcmp(texts[i].key, job->key) != 0) i++;
+    if (i == n) return RIN_OK;
+    size_t length = texts[i].text ? strlen(texts[i].text) : 0;
+    if (length > RIN_PNG_MOST_TEXT)
+        return rin_error_set(job->error, RIN_ERR_FORMAT, "its text '%s' has %zu bytes; allowed are %d", job->key,
+                             length, RIN_PNG_MOST_TEXT);
+    *job->text = rin_strdup(length ? texts[i].text : "", job->error);
+    return *job->text ? RIN_OK : RIN_ERR_MEMORY;
+}
+
+/* ---- both ---- */
+
+/* Chunks that are not used, and kept by the hundreds could fill the memory. */
+static void leave_out(const png_job *job) {
+#ifdef PNG_HANDLE_AS_UNKNOWN_SUPPORTED
+    static const png_byte unused[] = "sPLT\0iCCP\0hIST\0pCAL\0sCAL\0tEXt\0zTXt\0iTXt";
+    enum { NAME_BYTES = 5, N_TEXTS = 3 };
+    int n = (int)(sizeof unused / NAME_BYTES);
+    png_set_keep_unknown_chunks(job->png, PNG_HANDLE_CHUNK_NEVER, unused, job->key ? n - N_TEXTS : n);
+#else
+    (void)job;
+#endif
+}
+
 /* Apart from its caller, so that no local variable lives across the jump. */
-static void decode_or_escape(png_job *job) {
+static void run_or_escape(png_job *job) {
     if (setjmp(png_jmpbuf(job->png))) return;
     png_set_read_fn(job->png, job, on_read);
     png_set_user_limits(job->png, RIN_IMAGE_MAX_SIDE, RIN_IMAGE_MAX_SIDE);
     png_set_chunk_malloc_max(job->png, MAX_CHUNK_BYTES);
-#ifdef PNG_HANDLE_AS_UNKNOWN_SUPPORTED
-    /* Not used here, and kept by the hundreds they could fill the memory. */
-    static const png_byte unused[] = "tEXt\0zTXt\0iTXt\0sPLT\0iCCP\0hIST\0pCAL\0sCAL";
-    enum { NAME_BYTES = 5 };
-    png_set_keep_unknown_chunks(job->png, PNG_HANDLE_CHUNK_NEVER, unused, (int)(sizeof unused / NAME_BYTES));
-#endif
-    job->status = decode(job);
+    leave_out(job);
+    if (job->key) {
+        png_set_chunk_cache_max(job->png, MAX_TEXTS);
+        png_set_crc_action(job->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+    }
+    job->status = job->key ? find_text(job) : decode(job);
+}
+
+static void run(png_job *job) {
+    job->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, job, on_error, on_warning, job, on_alloc, on_free);
+    job->info = job->png ? png_create_info_struct(job->png) : NULL;
+    if (job->info) run_or_escape(job);
+    if (!job->info || job->out_of_memory)
+        job->status = rin_error_set(job->error, RIN_ERR_MEMORY, "out of memory for the decoder");
+    png_destroy_read_struct(&job->png, &job->info, NULL);
 }
 
 rin_status rin_png_decode(const uint8_t *bytes, size_t n, rin_alpha alpha, rin_image *out, int *orientation,
                           rin_error *error) {
     png_job job = {.bytes = bytes, .n = n, .alpha = alpha, .image = out, .orientation = orientation, .error = error};
-    job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, on_alloc, on_free);
-    job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    if (job.info) decode_or_escape(&job);
-    if (!job.info || job.out_of_memory)
-        job.status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory for the decoder");
-    png_destroy_read_struct(&job.png, &job.info, NULL);
+    run(&job);
     rin_free(job.rows);
     if (job.status != RIN_OK) rin_image_clear(out);
+    return job.status;
+}
+
+rin_status rin_image_png_text(const void *bytes, size_t n, const char *key, char **text, rin_error *error) {
+    enum { SIGNATURE = 8 };
+    *text = NULL;
+    if (n < SIGNATURE || png_sig_cmp((png_const_bytep)bytes, 0, SIGNATURE) != 0)
+        return rin_error_set(error, RIN_ERR_FORMAT, "this is no PNG file");
+    png_job job = {.bytes = bytes, .n = n, .allowed = MAX_TEXTS_BYTES, .key = key, .text = text, .error = error};
+    run(&job);
+    if (job.too_much && !job.out_of_memory)
+        job.status = rin_error_set(error, RIN_ERR_FORMAT, "its texts and the like take more than the %d bytes allowed",
+                                   MAX_TEXTS_BYTES);
+    if (job.status != RIN_OK) {
+        rin_free(*text);
+        *text = NULL;
+    }
     return job.status;
 }

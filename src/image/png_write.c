@@ -62,7 +62,7 @@ static void write_or_escape(png_job *job) {
 }
 
 static bool is_ascii(const char *text) {
-    while (*text > 0) text++;
+    while (*text && !(*text & 0x80)) text++;
     return *text == '\0';
 }
 

@@ -5,6 +5,8 @@
 
 #include "sample/sample.h"
 
+typedef enum rin_name { RIN_NAME_MODEL, RIN_NAME_GUIDE, RIN_NAME_PICTURE, RIN_NAME_MASK, RIN_N_NAMES } rin_name;
+
 struct rin_generator {
     rin_model *model, *guide;
     rin_sampling *sampling;
@@ -20,14 +22,16 @@ struct rin_generator {
     uint8_t *pixels;               /* [count * per_picture] */
     uint8_t *film;                 /* [count * n_film * per_picture] estimates on the way; NULL: not kept */
     int64_t n_film, film_steps, film_step;
-    float *reals;    /* [count * per_picture] before rounding, 0 .. 1; NULL: not kept */
-    uint8_t *truth;  /* alike, what really is there where it was given; NULL: not known */
+    float *reals;     /* [count * per_picture] before rounding, 0 .. 1; NULL: not kept */
+    uint8_t *truth;   /* alike, what really is there where it was given; NULL: not known */
     int64_t *n_truth; /* [count] frames of it */
     int64_t frames;   /* of a picture: 1, of a video more */
     int64_t per_frame, per_picture;
-    int64_t n_forwards; /* of batches and parts before this one */
-    bool begun;         /* the current one is under way */
-    double started;     /* clock */
+    int64_t n_forwards;            /* of batches and parts before this one */
+    char *names[RIN_N_NAMES];      /* of what was given, as files that are written say them; NULL: unknown */
+    char (*hashes)[RIN_HASH_TEXT]; /* [2] of the weights of model and guide; "" until a file asks for them */
+    bool begun;                    /* the current one is under way */
+    double started;                /* clock */
 };
 
 #endif

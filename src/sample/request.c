@@ -36,7 +36,8 @@ static rin_status plan_frames(rin_generator *g, const rin_config_model *m, rin_e
         return rin_error_set(error, RIN_ERR_CONFIG, "sample.frames = %lld: %lld are given; allowed are more than that",
                              (long long)g->frames, (long long)m->seq_cond);
     if (g->frames > 1 && g->own.sample.fps > 0 && g->own.sample.fps < 0.1)
-        return rin_error_set(error, RIN_ERR_CONFIG, "sample.fps = %g: allowed are 0.1 to 1000, or 0", g->own.sample.fps);
+        return rin_error_set(error, RIN_ERR_CONFIG, "sample.fps = %g: allowed are 0.1 to 1000, or 0",
+                             g->own.sample.fps);
     if (g->passes == 1 || m->seq_cond) return RIN_OK;
     return rin_error_set(
         error, RIN_ERR_CONFIG,
@@ -46,8 +47,7 @@ static rin_status plan_frames(rin_generator *g, const rin_config_model *m, rin_e
 
 static rin_status check_count(int64_t count, int64_t per_picture, rin_error *error) {
     if (count < 1 || count > MOST_PICTURES) {
-        return rin_error_set(error, RIN_ERR_ARG, "count = %lld; allowed: 1 to %d",
-                             (long long)count, MOST_PICTURES);
+        return rin_error_set(error, RIN_ERR_ARG, "count = %lld; allowed: 1 to %d", (long long)count, MOST_PICTURES);
     }
     int64_t most = (int64_t)(rin_memory_total() / 2) / per_picture;
     if (count <= most) return RIN_OK;
@@ -65,6 +65,9 @@ static rin_status check_request(const rin_sample_request *r, const rin_config *c
                              "models of pictures");
     if (r->mask && !r->picture)
         return rin_error_set(error, RIN_ERR_ARG, "a mask says which part of a given picture stays: give that picture");
+    if (config->sample.strength < 1 && !r->picture)
+        return rin_error_set(error, RIN_ERR_ARG, "sample.strength = %g: there is no picture to begin with; give one",
+                             config->sample.strength);
     if (r->guide && config->sample.guidance == 0)
         return rin_error_set(error, RIN_ERR_CONFIG,
                              "sample.guidance = 0: with a guide it says how far to lead away from it, such as 0.7");
@@ -97,6 +100,19 @@ static rin_status take_picture(rin_generator *g, const rin_sample_request *r, in
     for (int64_t i = 0; i < batch * n; i++) g->picture[i] = (float)r->picture[i % n] / 255.0f;
     for (int64_t i = 0; i < batch * points; i++) g->mask[i] = 1 - (float)r->mask[i % points] / 255.0f;
     return RIN_OK;
+}
+
+/* Of what is there. */
+static rin_status take_names(rin_generator *g, const rin_sample_request *r, rin_error *error) {
+    const char *const names[RIN_N_NAMES] = {[RIN_NAME_MODEL] = r->model_name,
+                                            [RIN_NAME_GUIDE] = r->guide ? r->guide_name : NULL,
+                                            [RIN_NAME_PICTURE] = r->picture ? r->picture_name : NULL,
+                                            [RIN_NAME_MASK] = r->mask ? r->mask_name : NULL};
+    for (int i = 0; i < RIN_N_NAMES; i++) {
+        if (names[i] && !(g->names[i] = rin_strdup(names[i], error))) return RIN_ERR_MEMORY;
+    }
+    g->hashes = rin_calloc(2, sizeof *g->hashes, error);
+    return g->hashes ? RIN_OK : RIN_ERR_MEMORY;
 }
 
 /* Room for what the steps make. */
@@ -137,6 +153,7 @@ static rin_status create(rin_generator *g, const rin_sample_request *r, rin_erro
     if (status == RIN_OK) status = allocate(g, &g->own.model, batch, error);
     for (int64_t i = 0; i < g->count && status == RIN_OK; i++) g->classes[i] = r->classes ? r->classes[i] : -1;
     if (status == RIN_OK) status = take_picture(g, r, batch, error);
+    if (status == RIN_OK) status = take_names(g, r, error);
     if (status == RIN_OK) status = create_sampling(g, r, batch, error);
     return status == RIN_OK && r->film ? prepare_film(g, error) : status;
 }
@@ -165,6 +182,10 @@ rin_status rin_generator_create_as(const rin_sample_request *r, rin_generator **
 
 rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count, const int64_t *classes,
                                 uint64_t seed, rin_generator **out, rin_error *error) {
+    if (!out) return rin_error_null(error, __func__, "out");
+    *out = NULL;
+    if (!model) return rin_error_null(error, __func__, "model");
+    if (!config) return rin_error_null(error, __func__, "config");
     const rin_sample_request request = {
         .model = model, .config = config, .count = count, .classes = classes, .seed = seed};
     return rin_generator_create_as(&request, out, error);
@@ -191,5 +212,7 @@ void rin_generator_free(rin_generator *g) {
     rin_free(g->reals);
     rin_free(g->truth);
     rin_free(g->n_truth);
+    for (int i = 0; i < RIN_N_NAMES; i++) rin_free(g->names[i]);
+    rin_free(g->hashes);
     rin_free(g);
 }

@@ -26,14 +26,14 @@ rin_clip rin_model_clip(const rin_config *config);
 
 typedef struct rin_sampling_options {
     rin_route_options route;
-    const double *nodes; /* [route.steps + 1] signal levels instead of the route's own grid; may be NULL */
-    double guidance;     /* w of (1 + w) labelled - w reference */
-    double low, high;    /* guided where low < sigma / b_scale <= high */
-    bool own_hiddens;    /* of the forwards without labels */
-    double rescale;      /* phi: the share of guided outputs that is brought back to the spread of labelled ones */
-    double percentile;   /* of the clipping; 0: none */
-    bool masked;         /* parts of the pictures are known */
-    bool warm;           /* one forward for the hiddens alone comes first */
+    const double *nodes;    /* [route.steps + 1] signal levels instead of the route's own grid; may be NULL */
+    double guidance;        /* w of (1 + w) labelled - w reference */
+    double low, high;       /* guided where low < sigma / b_scale <= high */
+    bool own_hiddens;       /* of the forwards without labels */
+    double rescale;         /* phi: the share of guided outputs that is brought back to the spread of labelled ones */
+    double percentile;      /* of the clipping; 0: none */
+    bool masked;            /* parts of the pictures are known */
+    bool warm;              /* one forward for the hiddens alone comes first */
     double self_cond_decay; /* m of h = m h + (1 - m) h_new */
 } rin_sampling_options;
 
@@ -58,7 +58,7 @@ typedef struct rin_sampling {
     rin_sampling_options options;
     rin_route *route;
     rin_cursor cursor;
-    rin_move move; /* the last one */
+    rin_move move;              /* the last one */
     rin_stream main, reference; /* the second where guidance needs one of its own */
     bool guide;                 /* it is another model's */
     bool step_guided;           /* the first evaluation of this step is */
@@ -81,6 +81,9 @@ bool rin_sampling_is_done(const rin_sampling *sampling);
 int64_t rin_sampling_total(const rin_sampling *sampling);
 /* The last estimate as pixel values, not clipped to 0..1. Errors: NUMERIC when the network's output was not finite. */
 rin_status rin_sampling_pixels(const rin_sampling *sampling, float *pixels, rin_error *error) RIN_CHECKED;
+
+/* Of files of pictures that are read whole. */
+#define RIN_MOST_PICTURE_BYTES ((size_t)1 << 30)
 
 /* ---- parts of a large number of pictures ---- */
 

@@ -120,13 +120,13 @@ static rin_status create_reference(rin_sampling *s, const rin_network *network, 
 
 static rin_status check_guide(const rin_config *a, const rin_config *b, rin_error *error) {
     const rin_config_model *m = &a->model, *n = &b->model;
-    const char *differs = m->image_height != n->image_height || m->image_width != n->image_width       ? "size"
-                          : m->image_channels != n->image_channels                                     ? "channels"
-                          : m->seq_len != n->seq_len || m->seq_cond != n->seq_cond                     ? "frames"
-                          : m->num_classes != n->num_classes                                           ? "classes"
-                          : a->diffusion.pred_type != b->diffusion.pred_type                           ? "pred_type"
-                          : a->diffusion.b_scale != b->diffusion.b_scale                               ? "b_scale"
-                                                                                                       : NULL;
+    const char *differs = m->image_height != n->image_height || m->image_width != n->image_width ? "size"
+                          : m->image_channels != n->image_channels                               ? "channels"
+                          : m->seq_len != n->seq_len || m->seq_cond != n->seq_cond               ? "frames"
+                          : m->num_classes != n->num_classes                                     ? "classes"
+                          : a->diffusion.pred_type != b->diffusion.pred_type                     ? "pred_type"
+                          : a->diffusion.b_scale != b->diffusion.b_scale                         ? "b_scale"
+                                                                                                 : NULL;
     if (!differs) return RIN_OK;
     return rin_error_set(error, RIN_ERR_CONFIG,
                          "the guide has another %s than the model: allowed is one that was trained for the same "
@@ -220,8 +220,7 @@ static rin_status write_numbers(rin_sampling *s, const rin_move *move, bool guid
     _Static_assert(sizeof mixtures == sizeof factors, "the op mix reads mixtures as they are");
     memcpy(factors, mixtures, sizeof factors);
     rin_status status = rin_program_write(s->main.program, "level", level, RIN_COUNT(level), error);
-    if (status == RIN_OK)
-        status = rin_program_write(s->main.program, "factors", factors, RIN_COUNT(factors), error);
+    if (status == RIN_OK) status = rin_program_write(s->main.program, "factors", factors, RIN_COUNT(factors), error);
     return status;
 }
 
@@ -323,8 +322,8 @@ static rin_status write_known(rin_sampling *s, rin_error *error) {
     if (!from->picture || !from->mask) return rin_error_null(error, "sampling", from->mask ? "picture" : "mask");
     rin_status status = rin_program_write(s->main.program, "known", from->picture, s->main.n_pixels, error);
     if (status != RIN_OK) return status;
-    return rin_program_write(s->main.program, "mask", from->mask, s->main.n_pixels / s->main.config.model.image_channels,
-                             error);
+    return rin_program_write(s->main.program, "mask", from->mask,
+                             s->main.n_pixels / s->main.config.model.image_channels, error);
 }
 
 rin_status rin_sampling_begin(rin_sampling *s, const rin_sampling_start *start, rin_error *error) {

@@ -287,6 +287,7 @@ bool rin_run_lacks_samples(const rin_trainer *trainer) {
 rin_model rin_run_model(const rin_trainer *trainer) {
     rin_model model = {.description = trainer->description, .backend = trainer->backend, .weights = trainer->weights};
     model.description.config = trainer->config;
+    model.description.steps = trainer->step;
     return model;
 }
 

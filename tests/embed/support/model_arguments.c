@@ -184,6 +184,96 @@ static void write_grid(const arguments *a) {
     embed_ok(rin_generator_write_grid(a->generator, INT_MAX, path, &error), &error);
 }
 
+static rin_generator *filmed(const arguments *a) {
+    rin_error error = {0};
+    rin_generator *generator = NULL;
+    const rin_sample_request request = {.model = a->model, .config = a->config, .count = 2, .film = true};
+    embed_ok(rin_generator_create_as(&request, &generator, &error), &error);
+    embed_ok(rin_generator_run(generator, (rin_listener){0}, &error), &error);
+    return generator;
+}
+
+static void write_film(const arguments *a) {
+    const char *path = embed_path(a->e, "film.png");
+    rin_error error = {0};
+    EMBED_NULL("generator", rin_generator_write_film, NULL, 0, path);
+    EMBED_NULL("path", rin_generator_write_film, a->generator, 0, NULL);
+    EMBED_FAILS(RIN_ERR_ARG, "no film was kept", rin_generator_write_film, a->generator, 0, path);
+    rin_generator *generator = filmed(a);
+    EMBED_FAILS(RIN_ERR_ARG, "columns = -1", rin_generator_write_film, generator, -1, path);
+    EMBED_FAILS(RIN_ERR_ARG, "columns = ", rin_generator_write_film, generator, INT_MIN, path);
+    EMBED_FAILS(RIN_ERR_ARG, "allowed for films", rin_generator_write_film, generator, 0, "");
+    EMBED_FAILS(RIN_ERR_ARG, "allowed for films", rin_generator_write_film, generator, 0, a->text);
+    EMBED_FAILS(RIN_ERR_ARG, a->folder, rin_generator_write_film, generator, 0, a->folder);
+    assert_int_not_equal(access(path, F_OK), 0);
+    embed_ok(rin_generator_write_film(generator, INT_MAX, path, &error), &error);
+    rin_generator_free(generator);
+}
+
+static void write_way(const arguments *a) {
+    const char *path = embed_path(a->e, "way.webp");
+    rin_error error = {0};
+    EMBED_NULL("generator", rin_generator_write_way, NULL, path);
+    EMBED_NULL("path", rin_generator_write_way, a->generator, NULL);
+    EMBED_FAILS(RIN_ERR_ARG, "allowed for a way", rin_generator_write_way, a->generator, "");
+    EMBED_FAILS(RIN_ERR_ARG, "allowed for a way", rin_generator_write_way, a->generator, a->text);
+    EMBED_FAILS(RIN_ERR_ARG, a->pipe, rin_generator_write_way, a->generator, a->pipe);
+    rin_generator *generator = unfinished(a);
+    EMBED_FAILS(RIN_ERR_ARG, "0 of 2", rin_generator_write_way, generator, path);
+    rin_generator_free(generator);
+    assert_int_not_equal(access(path, F_OK), 0);
+    embed_ok(rin_generator_write_way(a->generator, path, &error), &error);
+}
+
+static void recipe(const arguments *a) {
+    const int64_t wrong[] = {-2, EMBED_PICTURES, INT64_MIN, INT64_MAX};
+    char *json = ARGUMENTS_UNSET;
+    rin_error error = {0};
+    EMBED_NULL("json", rin_generator_recipe, a->generator, 0, NULL);
+    EMBED_NULL("generator", rin_generator_recipe, NULL, 0, &json);
+    assert_null(json);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        json = ARGUMENTS_UNSET;
+        EMBED_FAILS(RIN_ERR_ARG, "i = ", rin_generator_recipe, a->generator, wrong[i], &json);
+        assert_null(json);
+    }
+    embed_ok(rin_generator_recipe(a->generator, -1, &json, &error), &error);
+    rin_string_free(json);
+}
+
+static void recipe_read(const arguments *a) {
+    char *json = ARGUMENTS_UNSET;
+    EMBED_NULL("json", rin_recipe_read, a->paths[0], NULL);
+    EMBED_NULL("path", rin_recipe_read, NULL, &json);
+    assert_null(json);
+    for (int i = 0; i < ARGUMENTS_PATHS; i++) {
+        json = ARGUMENTS_UNSET;
+        EMBED_FAILS(RIN_ERR_IO, "", rin_recipe_read, a->paths[i], &json);
+        assert_null(json);
+    }
+}
+
+static void picture_read(const arguments *a) {
+    const int wrong[] = {-1, 2, INT_MIN, INT_MAX};
+    uint8_t *pixels = ARGUMENTS_UNSET;
+    EMBED_NULL("pixels", rin_picture_read, a->config, a->paths[0], 0, NULL);
+    EMBED_NULL("config", rin_picture_read, NULL, a->paths[0], 0, &pixels);
+    assert_null(pixels);
+    EMBED_NULL("path", rin_picture_read, a->config, NULL, 0, &pixels);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        EMBED_FAILS(RIN_ERR_ARG, "channels = ", rin_picture_read, a->config, a->paths[0], wrong[i], &pixels);
+    for (int i = 0; i < ARGUMENTS_PATHS; i++) {
+        pixels = ARGUMENTS_UNSET;
+        EMBED_FAILS(RIN_ERR_IO, "", rin_picture_read, a->config, a->paths[i], i % 2, &pixels);
+        assert_null(pixels);
+    }
+}
+
+static void pixels_free(const arguments *a) {
+    (void)a;
+    rin_pixels_free(NULL);
+}
+
 static void eval_loss(const arguments *a) {
     const char *data = a->e->data;
     const rin_listener none = {0};
@@ -288,6 +378,12 @@ const arguments_row arguments_of_model[] = {
     {"rin_generator_write", generator_write},
     {"rin_generator_has_grid", has_grid},
     {"rin_generator_write_grid", write_grid},
+    {"rin_generator_write_film", write_film},
+    {"rin_generator_write_way", write_way},
+    {"rin_generator_recipe", recipe},
+    {"rin_recipe_read", recipe_read},
+    {"rin_picture_read", picture_read},
+    {"rin_pixels_free", pixels_free},
     {"rin_eval_loss", eval_loss},
     {"rin_eval_score", eval_score},
     {"rin_scores_clear", scores_clear},
