@@ -216,9 +216,9 @@ int rin_job_fill(rin_job *j, const rin_cli_args *args) {
     if (code == RIN_EXIT_OK) code = set_usual(j, args);
     if (code != RIN_EXIT_OK) return code;
     j->video = rin_cli_config_whole(j->config, "model.seq_len") > 1;
-    code = rin_job_check_names(j);
+    code = choose_way(j, args);
+    if (code == RIN_EXIT_OK) code = rin_job_check_names(j);
     if (code == RIN_EXIT_OK) code = rin_job_read_given(j, args);
-    if (code == RIN_EXIT_OK) code = choose_way(j, args);
     if (code != RIN_EXIT_OK || j->classes) return code;
     code = choose_classes(j, args);
     if (code == RIN_EXIT_OK && !j->count) j->count = rin_cli_config_whole(j->config, "sample.count");
