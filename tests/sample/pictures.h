@@ -60,4 +60,20 @@ static inline void pictures_assert_same(const char *what, const rin_generator *a
         fail_msg("%s: pictures %lld and %lld differ", what, (long long)i, (long long)k);
 }
 
+/* A picture of squares or, of one channel, a mask of lines. */
+static inline void pictures_write(const char *path, int side, int channels) {
+    uint8_t pixels[16 * 16 * 3];
+    rin_error error = {0};
+    for (int i = 0; i < side * side * channels; i++) pixels[i] = (uint8_t)(channels == 1 ? i / side % 2 * 255 : i * 5);
+    assert_ok(rin_image_write_png(path, pixels, side, side, channels, NULL, 0, &error), &error);
+}
+
+/* Freed by rin_string_free. */
+static inline char *pictures_read_recipe(const char *path) {
+    char *json;
+    rin_error error = {0};
+    assert_ok(rin_recipe_read(path, &json, &error), &error);
+    return json;
+}
+
 #endif
