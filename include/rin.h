@@ -254,7 +254,8 @@ typedef struct rin_sample_request {
      * share of the last class instead of the first. Only with samplers that add no noise. */
     const uint64_t *other_seed;
     bool film; /* keep what rin_generator_write_film shows */
-    /* What files that are written call these, such as their paths; copied. NULL: nothing is said. */
+    /* What files that are written call these, such as their paths; copied. NULL: models go by the path of their file,
+     * of the others nothing is said. */
     const char *model_name, *guide_name, *picture_name, *mask_name;
 } rin_sample_request;
 

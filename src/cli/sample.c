@@ -61,8 +61,6 @@ static rin_status create(const rin_job *j, rin_generator **generator, rin_error 
                                         .mask = j->mask,
                                         .other_seed = j->between ? &j->other_seed : NULL,
                                         .film = j->film != NULL,
-                                        .model_name = j->model_path,
-                                        .guide_name = j->guide_path,
                                         .picture_name = j->picture_path,
                                         .mask_name = j->mask_path};
     rin_status status = rin_generator_create_as(&request, generator, error);

@@ -83,7 +83,8 @@ int rin_job_apply_recipe(rin_job *j, const rin_cli_args *args) {
     if (code != RIN_EXIT_OK || spread) return code;
     j->count = whole(j, "count", 1, MOST_PICTURES, 1);
     j->columns = (int)whole(j, "columns", 0, MOST_PICTURES, 0);
-    j->only = whole(j, "picture", 0, j->count - 1, -1);
+    /* Without columns it is of one picture. */
+    j->only = member(j, "columns") ? -1 : whole(j, "picture", 0, j->count - 1, 0);
     return apply_classes(j);
 }
 

@@ -49,7 +49,7 @@ static rin_status load(rin_model *model, const char *path, const char *device, i
     if (status == RIN_OK) status = rin_arena_read(model->weights, RIN_ARENA_EMA, "", file, error);
     if (status != RIN_OK && name && file) status = rin_error_prefix(error, status, "model '%.300s'", name);
     rin_safetensors_close(file);
-    rin_free(name);
+    model->path = name;
     return status;
 }
 
@@ -70,6 +70,7 @@ void rin_model_free(rin_model *model) {
     rin_weights_free(model->weights);
     rin_backend_free(model->backend);
     rin_description_clear(&model->description);
+    rin_free(model->path);
     rin_free(model);
 }
 

@@ -104,8 +104,9 @@ static rin_status take_picture(rin_generator *g, const rin_sample_request *r, in
 
 /* Of what is there. */
 static rin_status take_names(rin_generator *g, const rin_sample_request *r, rin_error *error) {
-    const char *const names[RIN_N_NAMES] = {[RIN_NAME_MODEL] = r->model_name,
-                                            [RIN_NAME_GUIDE] = r->guide ? r->guide_name : NULL,
+    const char *guide = r->guide_name || !r->guide ? r->guide_name : r->guide->path;
+    const char *const names[RIN_N_NAMES] = {[RIN_NAME_MODEL] = r->model_name ? r->model_name : r->model->path,
+                                            [RIN_NAME_GUIDE] = r->guide ? guide : NULL,
                                             [RIN_NAME_PICTURE] = r->picture ? r->picture_name : NULL,
                                             [RIN_NAME_MASK] = r->mask ? r->mask_name : NULL};
     for (int i = 0; i < RIN_N_NAMES; i++) {

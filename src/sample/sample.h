@@ -13,6 +13,7 @@ struct rin_model {
     rin_description description;
     rin_backend *backend;
     rin_weights *weights;
+    char *path; /* of its file; NULL for a model in training */
 };
 
 /* Zeroed weights for the network of config, once the file is seen to hold exactly its tensors. */

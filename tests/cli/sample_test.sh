@@ -1,0 +1,119 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# rin sample: samplers, guidance, pictures to begin with, masks, ways between seeds, films, and making a file again.
+. tests/cli/lib.sh
+make_images
+run=$work/run
+train run --steps 4 --set diffusion.cond_dropout=0.1 >/dev/null 2>&1
+cp "$run/model.safetensors" "$work/early.safetensors"
+"$rin" train --out "$run" --resume --steps 6 >/dev/null 2>&1
+photo=$work/images/cat/0000.jpg
+
+sample() { # CODE TEXT options...: of that model
+    code=$1
+    text=$2
+    shift 2
+    expect "$code" "$text" "$rin" sample --model "$run" --threads 1 "$@"
+}
+differ() {
+    if cmp -s "$1" "$2"; then fail "$1 and $2 are the same"; fi
+}
+# again FILE [options...]: the same bytes from what the file says
+again() {
+    from=$1
+    shift
+    expect 0 "" "$rin" sample --like "$from" --out "$work/again.png" --threads 1 "$@"
+    same "$from" "$work/again.png"
+}
+
+# Every sampler that the help lists makes pictures, the same ones twice, and its files say how.
+expect 0 "dpmpp2m" "$rin" help sample
+samplers=$(sed -n '/^Samplers/,/^$/p' "$work/stdout" | sed -n 's/^  \([^ ]*\) .*/\1/p')
+[ "$(echo "$samplers" | wc -w)" -ge 7 ] || fail "the help lists $samplers"
+for sampler in $samplers; do
+    sample 0 "seed 5" --out "$work/$sampler.png" --sampler "$sampler" --steps 4 --seed 5 --count 4
+    again "$work/$sampler.png"
+done
+differ "$work/dpmpp2m.png" "$work/unipc.png"
+sample 0 "" --out "$work/usual.png" --seed 5 --count 4
+again "$work/usual.png"
+sample 0 "" --out "$work/spaced.png" --seed 5 --count 4 --spacing karras
+differ "$work/usual.png" "$work/spaced.png"
+sample 0 "" --out "$work/churned.png" --seed 5 --count 4 --sampler heun --steps 4 --churn 3
+differ "$work/heun.png" "$work/churned.png"
+again "$work/churned.png"
+sample 2 "sample.churn = 3: the sampler dpmpp2m" --out "$work/a.png" --churn 3
+sample 2 "sample.sampler" --out "$work/a.png" --sampler plms
+
+# Guidance everywhere, in an interval, and by an earlier model. An empty interval guides nowhere.
+sample 0 "" --out "$work/guided.png" --seed 5 --count 4 --guidance 2
+differ "$work/usual.png" "$work/guided.png"
+again "$work/guided.png"
+sample 0 "" --out "$work/interval.png" --seed 5 --count 4 --guidance 2 --guidance-interval 0.2,2
+differ "$work/interval.png" "$work/guided.png"
+again "$work/interval.png"
+sample 2 "two noise levels" --out "$work/a.png" --guidance 2 --guidance-interval 3
+sample 0 "0.7 is taken" --out "$work/led.png" --seed 5 --count 4 --guide "$work/early.safetensors"
+differ "$work/usual.png" "$work/led.png"
+again "$work/led.png"
+sample 2 "sample.guidance = 0" --out "$work/a.png" --guide "$work/early.safetensors" --guidance 0
+sample 1 "$work/nothing" --out "$work/a.png" --guide "$work/nothing"
+
+# Pictures to begin with, and masks of what stays.
+sample 0 "0.6 is taken" --out "$work/begun.png" --seed 5 --count 4 --init "$photo"
+again "$work/begun.png"
+sample 0 "" --out "$work/nearly.png" --seed 5 --count 4 --init "$photo" --strength 0.01
+differ "$work/begun.png" "$work/nearly.png"
+sample 0 "" --out "$work/masked.png" --seed 5 --count 4 --init "$photo" --mask "$photo"
+again "$work/masked.png"
+sample 0 "" --out "$work/walked.png" --seed 5 --count 4 --init "$photo" --mask "$photo" --steps 6 --set sample.jump=2 \
+    --set sample.repeats=3
+again "$work/walked.png"
+sample 2 "add --init" --out "$work/a.png" --mask "$photo"
+sample 2 "add --init" --out "$work/a.png" --strength 0.5
+sample 1 "nothing.png" --out "$work/a.png" --init "$work/nothing.png"
+sample 2 "around a mask only" --out "$work/a.png" --set sample.repeats=2
+
+# Ways between seeds: the ends are the pictures of the seeds.
+sample 0 "seeds 1, 2" --out "$work/way.png" --interpolate 1,2 --frames 5 --class cat --save-each "$work/way"
+[ "$(ls "$work/way" | wc -l)" = 5 ] || fail "not five pictures on the way"
+again "$work/way.png"
+again "$work/way/0003-cat.png"
+sample 0 "" --out "$work/end.png" --seed 2 --class cat --count 1 --save-each "$work/end"
+sample 0 "5 pictures" --out "$work/way.gif" --interpolate 1,2 --frames 5 --class cat,dog
+has "$work/way.gif"
+sample 2 "two whole numbers" --out "$work/a.png" --interpolate 1
+sample 2 "at least 2" --out "$work/a.png" --interpolate 1,2 --frames 1
+sample 2 "leave --seed out" --out "$work/a.png" --interpolate 1,2 --seed 3
+sample 2 "at most two classes" --out "$work/a.png" --interpolate 1,2 --class cat,dog,bird
+sample 2 "adds no fresh noise" --out "$work/a.png" --interpolate 1,2 --sampler ddpm
+sample 2 ".gif" --out "$work/a.jpg" --interpolate 1,2
+
+# Films.
+for end in gif webp png; do
+    sample 0 "film.$end" --out "$work/a.png" --film "$work/film.$end" --count 4
+    has "$work/film.$end"
+done
+sample 2 "--film" --out "$work/a.png" --film "$work/film.txt"
+sample 1 "No such file" --out "$work/a.png" --film "$work/nowhere/film.gif"
+
+# Files of their own are made again alone; another option beside changes what it names.
+sample 0 "" --out "$work/all.png" --seed 5 --count 4 --save-each "$work/each"
+again "$work/each/0002-cat.png"
+expect 0 "seed 6" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --seed 6 --threads 1
+differ "$work/usual.png" "$work/b.png"
+expect 0 "2 pictures" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --count 2 --threads 1
+expect 0 "8 pictures" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --class cat --count 8 --threads 1
+
+# Parts of what a seed stands for.
+sample 0 "" --out "$work/b.png" --seed 5 --class cat --count 1 --set sample.first=2 --save-each "$work/part"
+same "$work/part/0000-cat.png" "$work/each/0002-cat.png"
+
+# A model that was trained on makes other pictures, which is not done unasked; nor without a model.
+"$rin" train --out "$run" --resume --steps 8 >/dev/null 2>&1
+expect 2 "other weights now" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --threads 1
+expect 0 "will differ" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --model "$run" --threads 1
+rm -r "$run"
+expect 1 "no model at" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --threads 1
+expect 1 "no recipe" "$rin" sample --like docs/cifar10-2300-steps.png --out "$work/b.png"
+expect 1 "photo.jpg" "$rin" sample --like "$work/photo.jpg" --out "$work/b.png"
