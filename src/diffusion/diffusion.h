@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* diffusion: pure functions of the forward process and of learning rates; sampler.h has those of sampling. Nothing here knows the network.
- */
+/* diffusion: pure functions of the forward process and of learning rates; sampler.h has those of sampling. Nothing here
+ * knows the network. */
 #ifndef RIN_DIFFUSION_H
 #define RIN_DIFFUSION_H
 

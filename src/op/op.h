@@ -232,7 +232,7 @@ rin_value rin_op_mask_hidden(rin_graph *graph, rin_value hidden, rin_value u, ri
 
 /*
  * Sampling. level (4) is sqrt(gamma), sqrt(1 - gamma), the guidance w, and phi of its rescaling.
- * guide: (1 + w) labelled - w reference, and of that phi parts in the spread of labelled, an example at a time. At w = 0
+ * guide: (1 + w) labelled - w reference, and of that phi parts in the spread of labelled, an example at a time. At w 0
  * the reference is not looked at.
  */
 rin_value rin_op_guide(rin_graph *graph, rin_value labelled, rin_value reference, rin_value level);
@@ -240,8 +240,8 @@ rin_value rin_op_guide(rin_graph *graph, rin_value labelled, rin_value reference
  * known, like x, and mask (B, ..., 1), 0 for both to leave them out: mask known + (1 - mask) estimate. */
 rin_value rin_op_estimate(rin_graph *graph, rin_value x, rin_value output, rin_value level, rin_value known,
                           rin_value mask, rin_estimate_attr attr);
-/* A rin_mixture of diffusion/sampler.h, whose numbers are factors[attr.first ...], of sources of one shape. The first is
- * always there; what has the factor 0 is not looked at. */
+/* A rin_mixture of diffusion/sampler.h, whose numbers are factors[attr.first ...], of sources of one shape. The first
+ * is always there; what has the factor 0 is not looked at. */
 rin_value rin_op_mix(rin_graph *graph, rin_value factors, rin_value level, const rin_value sources[RIN_N_MIXED],
                      rin_mix_attr attr);
 

@@ -36,7 +36,8 @@ static rin_status plan_frames(rin_generator *g, const rin_config_model *m, rin_e
         return rin_error_set(error, RIN_ERR_CONFIG, "sample.frames = %lld: %lld are given; allowed are more than that",
                              (long long)g->frames, (long long)m->seq_cond);
     if (g->frames > 1 && g->own.sample.fps > 0 && g->own.sample.fps < 0.1)
-        return rin_error_set(error, RIN_ERR_CONFIG, "sample.fps = %g: allowed are 0.1 to 1000, or 0", g->own.sample.fps);
+        return rin_error_set(error, RIN_ERR_CONFIG, "sample.fps = %g: allowed are 0.1 to 1000, or 0",
+                             g->own.sample.fps);
     if (g->passes == 1 || m->seq_cond) return RIN_OK;
     return rin_error_set(
         error, RIN_ERR_CONFIG,

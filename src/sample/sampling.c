@@ -316,8 +316,8 @@ static rin_status write_known(rin_sampling *s, rin_error *error) {
     if (!from->picture || !from->mask) return rin_error_null(error, "sampling", from->mask ? "picture" : "mask");
     rin_status status = rin_program_write(s->main.program, "known", from->picture, s->main.n_pixels, error);
     if (status != RIN_OK) return status;
-    return rin_program_write(s->main.program, "mask", from->mask, s->main.n_pixels / s->main.config.model.image_channels,
-                             error);
+    return rin_program_write(s->main.program, "mask", from->mask,
+                             s->main.n_pixels / s->main.config.model.image_channels, error);
 }
 
 rin_status rin_sampling_begin(rin_sampling *s, const rin_sampling_start *start, rin_error *error) {
