@@ -113,7 +113,7 @@ static void test_company(void **state) {
         rin_generator *one = make(model, options[o], 1, 7, 2), *five = prepare(model, options[o], 5, 7),
                       *many = make(model, options[o], 70, 7, 2), *fewer = make(model, options[o], 67, 7, 2);
         int64_t n = rin_generator_frame_count(one);
-        assert_true(many->sampling->batch < 67);
+        assert_true(many->sampling->main.batch < 67);
         give(five, -1, frames, 2);
         give(five, 2, others, 2);
         run_all(five);
@@ -265,7 +265,7 @@ static void check_sheet(rin_generator *g, const int64_t *known) {
     rin_image image;
     rin_error error = {0};
     int64_t n = g->frames, across = RIN_MIN(n, ACROSS), lines = 0, y = GAP;
-    sheet s = {.channels = g->per_frame / (SIDE * SIDE), .zoom = g->sample.zoom};
+    sheet s = {.channels = g->per_frame / (SIDE * SIDE), .zoom = g->own.sample.zoom};
     int64_t cell = SIDE * s.zoom + 2 * EDGE + GAP, rows = (n + across - 1) / across;
     for (int64_t v = 0; v < g->count; v++) lines += known[v] > 2 ? 2 * rows : rows;
     s.width = across * cell + GAP;
@@ -327,7 +327,7 @@ typedef struct shown {
 static void check_frame(const rin_image *frame, const shown *s, int64_t k) {
     assert_true(frame->width == s->width && frame->height == s->height && frame->channels == 3 && frame->depth == 1);
     for (int64_t v = 0; s->exact && v < s->exact->count; v++) {
-        int64_t zoom = s->exact->sample.zoom, step = SIDE * zoom + GAP, gap = s->exact->count > 1 ? GAP : 0;
+        int64_t zoom = s->exact->own.sample.zoom, step = SIDE * zoom + GAP, gap = s->exact->count > 1 ? GAP : 0;
         int64_t x = gap + v % 2 * step, y = gap + v / 2 * step;
         const uint8_t *from = rin_generator_pixels(s->exact, v) + k * FRAME, *to = frame->samples;
         for (int64_t i = 0; i < SIDE * zoom * SIDE * zoom; i++) {
