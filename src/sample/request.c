@@ -47,8 +47,7 @@ static rin_status plan_frames(rin_generator *g, const rin_config_model *m, rin_e
 
 static rin_status check_count(int64_t count, int64_t per_picture, rin_error *error) {
     if (count < 1 || count > MOST_PICTURES) {
-        return rin_error_set(error, RIN_ERR_ARG, "count = %lld; allowed: 1 to %d",
-                             (long long)count, MOST_PICTURES);
+        return rin_error_set(error, RIN_ERR_ARG, "count = %lld; allowed: 1 to %d", (long long)count, MOST_PICTURES);
     }
     int64_t most = (int64_t)(rin_memory_total() / 2) / per_picture;
     if (count <= most) return RIN_OK;

@@ -82,6 +82,23 @@ static void test_grids_of_others(void **state) {
     }
 }
 
+/* Schedules that begin without any signal begin with a little. */
+static void test_first_levels(void **state) {
+    (void)state;
+    static const char *const names[] = {"cosine",         "simple_linear", "sigmoid@-3,3,0.9", "sigmoid@0,3,0.3",
+                                        "cosine@0.2,1,1", "cosine@0,1,2",  "log@1,100,f",      "log@1,1000,t"};
+    for (size_t i = 0; i < 4 * RIN_COUNT(names); i++) {
+        rin_error error = {0};
+        rin_route_options options = route_options(i % 2 ? RIN_SAMPLER_DDPM : RIN_SAMPLER_DDIM,
+                                                  i / 2 % 2 ? RIN_SPACING_QUADRATIC : RIN_SPACING_UNIFORM, 50);
+        assert_ok(rin_schedule_parse(names[i / 4], &options.schedule, &error), &error);
+        rin_route *route = route_create(&options);
+        assert_true(route->nodes[0] >= 0.999999e-9 && route->nodes[0] < 1e-4);
+        assert_true(route->nodes[50] > 0.999999 && route->nodes[50] <= 1);
+        rin_route_free(route);
+    }
+}
+
 /* One step: from the first level straight to the end, whatever the last but one would be. */
 static void test_one_step(void **state) {
     (void)state;
@@ -435,6 +452,7 @@ int main(void) {
         cmocka_unit_test(test_sigma_rule),
         cmocka_unit_test(test_sigma_grids),
         cmocka_unit_test(test_grids_of_others),
+        cmocka_unit_test(test_first_levels),
         cmocka_unit_test(test_one_step),
         cmocka_unit_test(test_strength),
         cmocka_unit_test(test_walks),
