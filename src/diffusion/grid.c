@@ -22,8 +22,8 @@ typedef double spacing_fn(const rin_route_options *o, int64_t i);
 
 static double uniform(const rin_route_options *o, int64_t i) {
     double t = o->strength * (1 - (double)i / (double)o->steps);
-    return rin_sampler_find(o->sampler)->published ? (double)rin_gamma(&o->schedule, t)
-                                                   : rin_gamma_exact(&o->schedule, t);
+    if (!rin_sampler_find(o->sampler)->published) return rin_gamma_exact(&o->schedule, t);
+    return (double)fmaxf(rin_gamma(&o->schedule, t), 1e-9f);
 }
 
 static double quadratic(const rin_route_options *o, int64_t i) {
@@ -64,8 +64,7 @@ bool rin_spacing_is_timed(rin_spacing spacing) {
 static void choose_sigmas(rin_route_options *o) {
     if (o->sigma_max == 0) o->sigma_max = 1.5 * o->b_scale * sqrt((double)o->n_pixels);
     if (o->sigma_min == 0) o->sigma_min = 0.005 * o->b_scale;
-    if (o->strength < 1)
-        o->sigma_max = o->b_scale * rin_sigma_of_gamma(rin_gamma_exact(&o->schedule, o->strength));
+    if (o->strength < 1) o->sigma_max = o->b_scale * rin_sigma_of_gamma(rin_gamma_exact(&o->schedule, o->strength));
 }
 
 rin_status rin_grid_make(rin_route_options *o, double *nodes, rin_error *error) {

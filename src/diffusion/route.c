@@ -42,7 +42,7 @@ static rin_transition transition_of(const rin_route *route, const rin_cursor *c)
                         .published = route->sampler->published && o->spacing == RIN_SPACING_UNIFORM,
                         .eta = o->eta};
     if (o->td != 0 && o->spacing == RIN_SPACING_UNIFORM) {
-        double time = 1 - ((double)c->node + 1 + o->td) / (double)o->steps;
+        double time = o->strength * (1 - ((double)c->node + 1 + o->td) / (double)o->steps);
         t.next = rin_gamma_exact(&o->schedule, fmax(time, 0));
     }
     return t;

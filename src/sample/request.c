@@ -159,12 +159,13 @@ static rin_status create(rin_generator *g, const rin_sample_request *r, rin_erro
     return status == RIN_OK && r->film ? prepare_film(g, error) : status;
 }
 
-rin_status rin_generator_create_as(const rin_sample_request *r, rin_generator **out, rin_error *error) {
-    if (!out) return rin_error_null(error, __func__, "out");
+/* function: the public one, for its messages. */
+static rin_status create_for(const char *function, const rin_sample_request *r, rin_generator **out, rin_error *error) {
+    if (!out) return rin_error_null(error, function, "out");
     *out = NULL;
-    if (!r) return rin_error_null(error, __func__, "request");
-    if (!r->model) return rin_error_null(error, __func__, "model");
-    if (!r->config) return rin_error_null(error, __func__, "config");
+    if (!r) return rin_error_null(error, function, "request");
+    if (!r->model) return rin_error_null(error, function, "model");
+    if (!r->config) return rin_error_null(error, function, "config");
     rin_generator *g = rin_calloc(1, sizeof *g, error);
     if (!g) return RIN_ERR_MEMORY;
     *g = (rin_generator){.model = r->model, .count = r->count, .seed = r->seed, .number = r->config->sample.first};
@@ -181,6 +182,10 @@ rin_status rin_generator_create_as(const rin_sample_request *r, rin_generator **
     return status;
 }
 
+rin_status rin_generator_create_as(const rin_sample_request *r, rin_generator **out, rin_error *error) {
+    return create_for(__func__, r, out, error);
+}
+
 rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count, const int64_t *classes,
                                 uint64_t seed, rin_generator **out, rin_error *error) {
     if (!out) return rin_error_null(error, __func__, "out");
@@ -189,7 +194,7 @@ rin_status rin_generator_create(rin_model *model, const rin_config *config, int6
     if (!config) return rin_error_null(error, __func__, "config");
     const rin_sample_request request = {
         .model = model, .config = config, .count = count, .classes = classes, .seed = seed};
-    return rin_generator_create_as(&request, out, error);
+    return create_for(__func__, &request, out, error);
 }
 
 rin_status rin_generator_create_from(rin_model *model, const rin_config *config, int64_t number, int64_t count,

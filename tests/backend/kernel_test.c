@@ -8,7 +8,6 @@
  */
 #include "compile/compile.h"
 #include "support/cases.h"
-#include "support/lab.h"
 
 static const double tolerance = 1e-5, narrow_tolerance = 2e-2;
 
@@ -26,6 +25,8 @@ static const double tolerance = 1e-5, narrow_tolerance = 2e-2;
 /* Sizes, strides, padding in front and behind, of time, row and column. */
 #define WINDOW(t, r, c, st, sr, sc, ft, fr, fc, bt, br, bc) \
     .window = {{t, r, c}, {st, sr, sc}, {ft, fr, fc}, {bt, br, bc}}
+/* Of signal level 0.36, with a guidance and the part of it that is rescaled. */
+#define LEVEL(w, phi) .level = {0.6, 0.8, w, phi}
 #define CELL WINDOW(1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0)
 
 static const op_case cases[] = {
@@ -107,9 +108,35 @@ static const op_case cases[] = {
     {"loss", RIN_OP_loss, .n = {2, 5, 9}, .attr.loss = {RIN_PRED_EPS, RIN_LOSS_X, 0.6}},
     {"loss", RIN_OP_loss, .n = {2, 5, 9}, .attr.loss = {RIN_PRED_X, RIN_LOSS_X, 0.7}},
     {"loss", RIN_OP_loss, .n = {5, 150, 33}, .attr.loss = {RIN_PRED_V, RIN_LOSS_X, 0.7}},
-    {"denoise", RIN_OP_denoise, .n = {2, 5, 9, 0}, .attr.denoise = {RIN_PRED_EPS, 1}},
-    {"denoise", RIN_OP_denoise, .n = {3, 7, 17, 1}, .attr.denoise = {RIN_PRED_X, 0.6}},
-    {"denoise", RIN_OP_denoise, .n = {1, 33, 8, 1}, .attr.denoise = {RIN_PRED_V, 0.7}},
+    {"guide, w 0", RIN_OP_guide, .n = {2, 5, 9}, LEVEL(0, 0)},
+    {"guide", RIN_OP_guide, .n = {1, 1, 1}, LEVEL(0.7, 0)},
+    {"guide", RIN_OP_guide, .n = {3, 7, 17}, LEVEL(2.5, 0)},
+    {"guide, w 0, rescaled", RIN_OP_guide, .n = {2, 5, 9}, LEVEL(0, 0.7)},
+    {"guide, rescaled", RIN_OP_guide, .n = {1, 1, 1}, LEVEL(3, 0.7)},
+    {"guide, rescaled", RIN_OP_guide, .n = {3, 7, 17}, LEVEL(3, 0.7)},
+    {"guide, rescaled", RIN_OP_guide, .n = {2, 150, 33}, LEVEL(2, 1)},
+    {"estimate", RIN_OP_estimate, .n = {2, 5, 9}, .attr.estimate = {RIN_PRED_EPS, 1, 0}, LEVEL(0, 0)},
+    {"estimate", RIN_OP_estimate, .n = {3, 7, 17}, .attr.estimate = {RIN_PRED_X, 0.6, 0}, LEVEL(0, 0)},
+    {"estimate", RIN_OP_estimate, .n = {1, 33, 8}, .attr.estimate = {RIN_PRED_V, 0.7, 0}, LEVEL(0, 0)},
+    {"estimate, known", RIN_OP_estimate, .n = {2, 5, 3, 1}, .attr.estimate = {RIN_PRED_EPS, 1, 0}, LEVEL(0, 0)},
+    {"estimate, known", RIN_OP_estimate, .n = {3, 64, 17, 1}, .attr.estimate = {RIN_PRED_V, 0.7, 0}, LEVEL(0, 0)},
+    {"estimate, quantile", RIN_OP_estimate, .n = {1, 1, 1}, .attr.estimate = {RIN_PRED_X, 0.1, 0.995}, LEVEL(0, 0)},
+    {"estimate, quantile", RIN_OP_estimate, .n = {2, 5, 9}, .attr.estimate = {RIN_PRED_EPS, 1, 0.9}, LEVEL(0, 0)},
+    {"estimate, quantile", RIN_OP_estimate, .n = {2, 150, 33}, .attr.estimate = {RIN_PRED_V, 0.6, 0.995}, LEVEL(0, 0)},
+    {"estimate, quantile within", RIN_OP_estimate, .n = {2, 5, 9}, .attr.estimate = {RIN_PRED_X, 9, 0.9}, LEVEL(0, 0)},
+    {"estimate, largest", RIN_OP_estimate, .n = {2, 5, 9}, .attr.estimate = {RIN_PRED_X, 0.5, 1}, LEVEL(0, 0)},
+    {"estimate, everything", RIN_OP_estimate, .n = {3, 7, 17, 1}, .attr.estimate = {RIN_PRED_V, 0.7, 0.8}, LEVEL(0, 0)},
+    {"mix, x alone", RIN_OP_mix, .n = {1, 1, 1, 0}, LEVEL(0, 0), .factors = {0.5}},
+    {"mix, everything", RIN_OP_mix, .n = {3, 7, 17, 62}, LEVEL(0, 0), .factors = {0.9, 0.4, -1.5, 0.3, 0.2, 0.7}},
+    {"mix, factors 0", RIN_OP_mix, .n = {2, 150, 33, 62}, LEVEL(0, 0), .factors = {0.9, 0, -1.5, 0, 0, 0.7}},
+    {"mix, nothing", RIN_OP_mix, .n = {2, 5, 9, 62}, LEVEL(0, 0)},
+    {"mix, absent sources", RIN_OP_mix, .n = {2, 5, 9, 12}, LEVEL(0, 0), .factors = {0.9, 1, -1.5, 0.3, 1, 1}},
+    {"mix, second", RIN_OP_mix, .n = {2, 5, 9, 62}, .attr.mix = {8}, LEVEL(0, 0),
+     .factors = {9, 9, 9, 9, 9, 9, 9, 9, 0.9, 0.4, -1.5, 0.3, 0.2, 0.7}},
+    {"mix, published", RIN_OP_mix, .n = {3, 7, 17, 62}, LEVEL(0, 0),
+     .factors = {1, 0.4, 0.1, 0.3, 0.2, 0.7, -0.6, 0.8}},
+    {"mix, published, no noise", RIN_OP_mix, .n = {2, 5, 9, 4}, .attr.mix = {8}, LEVEL(0, 0),
+     .factors = {9, 9, 9, 9, 9, 9, 9, 9, 1, 0, 0, 0, 0, 0, -0.6, 0.8}},
     {"fold", RIN_OP_fold, .n = {1, 1, 0, 1, 1}, .attr.fold = {1e-3}},
     {"fold", RIN_OP_fold, .n = {33, 7, 0, 3, 2}, .attr.fold = {1e-3}},
     {"fold", RIN_OP_fold, .n = {17, 5, 2, 3, 4}, .attr.fold = {1e-3}},
@@ -205,8 +232,8 @@ static void apply_change(lab *l, change what, int64_t which) {
     }
 }
 
-static lab *run_changed(const rin_graph *graph, const char *backend, int threads, uint64_t seed, change what,
-                        int64_t which) {
+static lab *run_changed(const op_case *c, const rin_graph *graph, const char *backend, int threads, uint64_t seed,
+                        change what, int64_t which) {
     lab *l = lab_create(graph, backend, threads);
     rin_value y = 0;
     for (int i = 0; i < graph->n_nodes && !y; i++) {
@@ -216,6 +243,7 @@ static lab *run_changed(const rin_graph *graph, const char *backend, int threads
     l->step.first_example = 3;
     apply_change(l, what, which);
     lab_fill(l, seed);
+    op_case_set(c, l);
     if (what == AS_IT_IS) lab_poison(l);
     lab_run_all(l);
     return l;
@@ -248,10 +276,10 @@ static void compare_bits(const op_case *c, const lab *a, const lab *b) {
 
 static void check_backend(const op_case *c, const rin_graph *graph, const char *backend, uint64_t seed,
                           const lab *oracle) {
-    lab *one = run_changed(graph, backend, 1, seed, AS_IT_IS, 0);
+    lab *one = run_changed(c, graph, backend, 1, seed, AS_IT_IS, 0);
     compare_all(c, one, oracle, "as it is");
     for (int threads = 2; threads <= 3; threads++) {
-        lab *more = run_changed(graph, backend, threads, seed, AS_IT_IS, 0);
+        lab *more = run_changed(c, graph, backend, threads, seed, AS_IT_IS, 0);
         compare_bits(c, one, more);
         lab_free(more);
     }
@@ -260,8 +288,8 @@ static void check_backend(const op_case *c, const rin_graph *graph, const char *
 
 static void check_changed(const op_case *c, const rin_graph *graph, const char *backend, uint64_t seed, change what,
                           int64_t which) {
-    lab *oracle = run_changed(graph, "ref64", 1, seed, what, which);
-    lab *l = run_changed(graph, backend, 2, seed, what, which);
+    lab *oracle = run_changed(c, graph, "ref64", 1, seed, what, which);
+    lab *l = run_changed(c, graph, backend, 2, seed, what, which);
     static const char *const how[] = {"as it is", "added to", "without an output"};
     compare_all(c, l, oracle, how[what]);
     lab_free(l);
@@ -273,7 +301,7 @@ static void test_kernels(void **state) {
     for (size_t i = 0; i < RIN_COUNT(cases); i++) {
         const op_case *c = &cases[i];
         rin_graph *graph = op_case_graph(c, rin_op_has_gradient(c->op));
-        lab *oracle = run_changed(graph, "ref64", 1, i, AS_IT_IS, 0);
+        lab *oracle = run_changed(c, graph, "ref64", 1, i, AS_IT_IS, 0);
         for (size_t b = 0; b < RIN_COUNT(backends); b++) {
             if (lab_available(backends[b])) check_backend(c, graph, backends[b], i, oracle);
         }
@@ -326,10 +354,10 @@ static void test_features_are_exact(void **state) {
         if (c->op != RIN_OP_fold && c->op != RIN_OP_conv && c->op != RIN_OP_pool) continue;
         rin_graph *graph = op_case_graph(c, false);
         rin_narrow(graph);
-        lab *exact = run_changed(graph, "cuda-fp32", 1, i, AS_IT_IS, 0);
+        lab *exact = run_changed(c, graph, "cuda-fp32", 1, i, AS_IT_IS, 0);
         for (size_t b = 0; b < RIN_COUNT(rounding); b++) {
             if (!lab_available(rounding[b])) continue;
-            lab *l = run_changed(graph, rounding[b], 1, i, AS_IT_IS, 0);
+            lab *l = run_changed(c, graph, rounding[b], 1, i, AS_IT_IS, 0);
             compare_bits(c, exact, l);
             lab_free(l);
         }
@@ -370,7 +398,7 @@ static void test_in_place(void **state) {
         rin_graph *graph = op_case_graph(c, rin_op_has_gradient(c->op));
         for (size_t b = 0; b < RIN_COUNT(backends); b++) {
             if (!lab_available(backends[b])) continue;
-            lab *l = run_changed(graph, backends[b], 2, i, AS_IT_IS, 0);
+            lab *l = run_changed(c, graph, backends[b], 2, i, AS_IT_IS, 0);
             for (int k = 0; k < graph->n_nodes; k++) seen[graph->nodes[k].op] |= check_alias(c, l, k);
             lab_free(l);
         }
@@ -391,11 +419,11 @@ static void test_random_bits_agree(void **state) {
     const op_case *both[] = {&uniform, &mask};
     for (size_t i = 0; i < RIN_COUNT(both); i++) {
         rin_graph *graph = op_case_graph(both[i], false);
-        lab *expected = run_changed(graph, "ref64", 1, 1, AS_IT_IS, 0);
+        lab *expected = run_changed(both[i], graph, "ref64", 1, 1, AS_IT_IS, 0);
         rin_value y = lab_find(expected, "y");
         for (size_t b = 0; b < RIN_COUNT(backends); b++) {
             if (!lab_available(backends[b])) continue;
-            lab *l = run_changed(graph, backends[b], 2, 1, AS_IT_IS, 0);
+            lab *l = run_changed(both[i], graph, backends[b], 2, 1, AS_IT_IS, 0);
             int64_t zeros = 0;
             for (int64_t k = 0; k < lab_count(l, y); k++) {
                 double got = lab_get(l, y, k), wanted = lab_get(expected, y, k);

@@ -357,8 +357,9 @@ static void test_pictures_of_a_terabyte(void **state) {
     assert_refused(rin_generator_create(model, f.config, 1, NULL, 0, &generator, &error), RIN_ERR_MEMORY, &error, "");
     assert_null(generator);
     assert_ok(rin_sampling_options_from(f.config, &options, &error), &error);
-    assert_refused(rin_sampling_create(f.config, model->weights, RIN_ARENA_EMA, 1, &options, &sampling, &error),
-                   RIN_ERR_MEMORY, &error, "bytes");
+    rin_network network = {f.config, model->weights, RIN_ARENA_EMA};
+    assert_refused(rin_sampling_create(&network, NULL, 1, &options, &sampling, &error), RIN_ERR_MEMORY, &error,
+                   "bytes");
     assert_null(sampling);
     rin_model_free(model);
     close_lab(&f);

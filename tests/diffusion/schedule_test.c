@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Signal levels and learning rates against reference numbers; decay of the average; times and samplers by hand. */
+/* Signal levels and learning rates against reference numbers; decay of the average. */
 #include "support/json.h"
 
 #include "diffusion/diffusion.h"
@@ -89,56 +89,44 @@ static void test_ema_decay(void **state) {
     assert_float_equal(rin_ema_decay(&train, 0), 0.9, 0);
 }
 
-static void test_sampling_times(void **state) {
+/* The same levels where float can hold them: it rounds the time by 6e-8, and differences of cosines and sigmoids. */
+static void test_exact_levels(void **state) {
     (void)state;
-    double t, next;
-    rin_sampling_times(0, 4, 0, &t, &next);
-    assert_float_equal(t, 1, 0);
-    assert_float_equal(next, 0.75, 0);
-    rin_sampling_times(1, 4, 0.5, &t, &next);
-    assert_float_equal(t, 0.75, 0);
-    assert_float_equal(next, 0.375, 1e-15);
-    rin_sampling_times(3, 4, 2, &t, &next); /* never before 0 */
-    assert_float_equal(next, 0, 0);
-}
-
-/* x = sqrt(g) x0 + sqrt(1 - g) eps for g = 0.36: 0.6 x0 + 0.8 eps. */
-static void test_estimates(void **state) {
-    (void)state;
-    const float x0 = 0.5f, eps = -0.25f, x = 0.6f * x0 + 0.8f * eps;
-    const float v = 0.6f * eps - 0.8f * x0, outputs[] = {[RIN_PRED_EPS] = eps, [RIN_PRED_X] = x0, [RIN_PRED_V] = v};
-    for (int p = 0; p < 3; p++) {
-        assert_float_equal(rin_estimate((rin_pred_type)p, 1, 0.36f, x, outputs[p]), x0, 1e-6);
-        assert_float_equal(rin_estimate((rin_pred_type)p, 0.25f, 0.36f, x, outputs[p]), 0.25, 0);
-        assert_true(isnan(rin_estimate((rin_pred_type)p, 1, 0.36f, x, INFINITY)));
+    static const char *const names[] = {"cosine", "simple_linear", "cosine@0.2,1,1", "sigmoid@-3,3,0.9", "log@1,100,f"};
+    for (size_t k = 0; k < RIN_COUNT(names); k++) {
+        rin_schedule schedule;
+        rin_error error = {0};
+        assert_ok(rin_schedule_parse(names[k], &schedule, &error), &error);
+        double before = INFINITY;
+        for (int i = 0; i <= 1000; i++) {
+            double exact = rin_gamma_exact(&schedule, i / 1000.0), rough = (double)rin_gamma(&schedule, i / 1000.0);
+            if (!(fabs(exact - rough) <= 4e-7)) fail_msg("%s at %d/1000: %.9g, %.9g", names[k], i, exact, rough);
+            if (!(exact <= before)) fail_msg("%s rises at %d/1000", names[k], i);
+            before = exact;
+        }
     }
 }
 
-static float step_of(rin_sampler sampler, float g, float next, float x, float x0, float z) {
-    rin_denoising d = {.gamma = g};
-    rin_sampler_find(sampler)->step(g, next, &d);
-    return rin_denoise(&d, x, x0, z);
-}
-
-static void test_samplers(void **state) {
+static void test_exact_levels_are_clipped(void **state) {
     (void)state;
-    const float g = 0.36f, next = 0.64f, x0 = 0.5f, eps = -0.25f, x = 0.6f * x0 + 0.8f * eps;
-    const double a = 0.36 / 0.64, mean = ((double)x - (1 - a) / 0.8 * -0.25) / sqrt(a);
-    assert_string_equal(rin_sampler_find(RIN_SAMPLER_DDIM)->name, "ddim");
-    assert_false(rin_sampler_find(RIN_SAMPLER_DDIM)->needs_noise);
-    assert_true(rin_sampler_find(RIN_SAMPLER_DDPM)->needs_noise);
-    assert_true(rin_sampler_find(RIN_SAMPLER_DDPM_SMALL)->needs_noise);
-    assert_float_equal(step_of(RIN_SAMPLER_DDIM, g, next, x, x0, 0), 0.8 * 0.5 - 0.6 * 0.25, 1e-6);
-    assert_float_equal(step_of(RIN_SAMPLER_DDPM, g, next, x, x0, 2), mean + 2 * sqrt(1 - a), 1e-6);
-    assert_float_equal(step_of(RIN_SAMPLER_DDPM_SMALL, g, next, x, x0, 2), mean + 2 * sqrt((1 - a) * 0.36 / 0.64),
-                       1e-6);
+    const rin_schedule linear = {.kind = RIN_SCHEDULE_SIMPLE_LINEAR}, cosine = {.kind = RIN_SCHEDULE_COSINE},
+                       logarithm = {.kind = RIN_SCHEDULE_LOG, .start = 1, .end = 1000};
+    assert_true(rin_gamma_exact(&linear, 0) == 1);
+    assert_true(rin_gamma_exact(&linear, -0.5) == 1);
+    assert_true(rin_gamma_exact(&linear, 1) == 1e-9);
+    assert_true(rin_gamma_exact(&linear, 1.5) == 1e-9);
+    assert_true(rin_gamma(&logarithm, 1) == 0);
+    assert_true(rin_gamma_exact(&logarithm, 1) == 1e-9);
+    assert_true(rin_gamma_exact(&cosine, 0) < 1);
+    /* cos^2(pi/2 1.0002/1.00025), which float computes to two digits. */
+    assert_float_equal(rin_gamma_exact(&cosine, 1) / 6.165419642888424e-09, 1, 1e-6);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schedules), cmocka_unit_test(test_learning_rates), cmocka_unit_test(test_scaled_rates),
-        cmocka_unit_test(test_ema_decay), cmocka_unit_test(test_sampling_times), cmocka_unit_test(test_estimates),
-        cmocka_unit_test(test_samplers),
+        cmocka_unit_test(test_schedules),    cmocka_unit_test(test_learning_rates),
+        cmocka_unit_test(test_scaled_rates), cmocka_unit_test(test_ema_decay),
+        cmocka_unit_test(test_exact_levels), cmocka_unit_test(test_exact_levels_are_clipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

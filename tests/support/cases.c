@@ -4,6 +4,8 @@
 
 #include "compile/compile.h"
 
+enum { MOST_INPUTS = RIN_N_MIXED + 2 };
+
 typedef struct bench {
     rin_graph *graph;
     const op_case *c;
@@ -53,7 +55,7 @@ static rin_shape tokens(const op_case *c) {
 }
 
 /* What a fold reads: weight, and of a case with a bias everything else. */
-static void make_fold_inputs(bench *b, rin_value in[5]) {
+static void make_fold_inputs(bench *b, rin_value in[MOST_INPUTS]) {
     static const char *const names[] = {"bias", "scale", "mean", "u"};
     const int64_t *n = b->c->n;
     in[0] = fixed(b, "weight", n[2] ? RIN_SHAPE(n[0], n[1], n[2], n[3], n[4]) : RIN_SHAPE(n[0], n[1], n[3], n[4]));
@@ -61,7 +63,7 @@ static void make_fold_inputs(bench *b, rin_value in[5]) {
 }
 
 /* Those of an op with a window: x, the weights of a convolution, what it joins. */
-static void make_window_inputs(bench *b, rin_value in[5]) {
+static void make_window_inputs(bench *b, rin_value in[MOST_INPUTS]) {
     const int64_t *n = b->c->n;
     bool conv = b->c->op == RIN_OP_conv;
     const rin_window *w = conv ? &b->c->attr.conv.window : &b->c->attr.pool.window;
@@ -78,8 +80,29 @@ static void make_window_inputs(bench *b, rin_value in[5]) {
     }
 }
 
+/* Those of guide and estimate in their order; of mix, sources and then factors and level. */
+static void make_sampling_inputs(bench *b, rin_value in[MOST_INPUTS]) {
+    static const char *const sources[] = {"x", "base", "estimate", "before", "before_2", "noise"};
+    const op_case *c = b->c;
+    rin_value level = fixed(b, "level", RIN_SHAPE(RIN_N_LEVEL));
+    if (c->op == RIN_OP_mix) {
+        for (int k = 0; k < RIN_N_MIXED; k++) {
+            if (k == 0 || c->n[3] >> k & 1) in[k] = fixed(b, sources[k], stream(c));
+        }
+        in[6] = fixed(b, "factors", RIN_SHAPE(RIN_COUNT(c->factors)));
+        in[7] = level;
+        return;
+    }
+    in[0] = fixed(b, c->op == RIN_OP_guide ? "labelled" : "x", stream(c));
+    in[1] = fixed(b, c->op == RIN_OP_guide ? "reference" : "output", stream(c));
+    in[2] = level;
+    if (c->op == RIN_OP_guide || !c->n[3]) return;
+    in[3] = fixed(b, "known", stream(c));
+    in[4] = fixed(b, "mask", RIN_SHAPE(c->n[0], c->n[1], 1));
+}
+
 /* What the op of the case reads. */
-static void make_inputs(bench *b, rin_value in[5]) {
+static void make_inputs(bench *b, rin_value in[MOST_INPUTS]) {
     const op_case *c = b->c;
     const int64_t *n = c->n;
     switch (c->op) {
@@ -127,13 +150,9 @@ static void make_inputs(bench *b, rin_value in[5]) {
         in[1] = fixed(b, "noise", stream(c));
         in[2] = fixed(b, "gamma", RIN_SHAPE(n[0]));
         break;
-    case RIN_OP_denoise:
-        in[0] = fixed(b, "x", stream(c));
-        in[1] = fixed(b, "output", stream(c));
-        in[2] = fixed(b, "numbers", RIN_SHAPE(8));
-        in[3] = n[3] ? fixed(b, "unlabelled", stream(c)) : 0;
-        in[4] = n[3] ? fixed(b, "noise", stream(c)) : 0;
-        break;
+    case RIN_OP_guide:
+    case RIN_OP_estimate:
+    case RIN_OP_mix: make_sampling_inputs(b, in); break;
     case RIN_OP_loss:
         in[0] = tensor(b, stream(c));
         in[1] = fixed(b, "x", stream(c));
@@ -147,7 +166,7 @@ static void make_inputs(bench *b, rin_value in[5]) {
     }
 }
 
-static rin_value apply(const bench *b, const rin_value in[5]) {
+static rin_value apply(const bench *b, const rin_value in[MOST_INPUTS]) {
     const op_case *c = b->c;
     rin_graph *g = b->graph;
     const rin_rows_attr *rows = &c->attr.rows;
@@ -172,7 +191,9 @@ static rin_value apply(const bench *b, const rin_value in[5]) {
     case RIN_OP_add_noise: return rin_op_add_noise(g, in[0], in[1], in[2]);
     case RIN_OP_standardise: return rin_op_standardise(g, in[0]);
     case RIN_OP_mask_hidden: return rin_op_mask_hidden(g, in[0], in[1], c->attr.mask);
-    case RIN_OP_denoise: return rin_op_denoise(g, in[0], in[1], in[2], in[3], in[4], c->attr.denoise);
+    case RIN_OP_guide: return rin_op_guide(g, in[0], in[1], in[2]);
+    case RIN_OP_estimate: return rin_op_estimate(g, in[0], in[1], in[2], in[3], in[4], c->attr.estimate);
+    case RIN_OP_mix: return rin_op_mix(g, in[6], in[7], in, c->attr.mix);
     case RIN_OP_loss: return rin_op_loss(g, in[0], in[1], in[2], in[3], c->attr.loss);
     case RIN_OP_fold: return rin_op_fold(g, in[0], in[1], in[2], in[3], in[4], c->attr.fold.eps, &(rin_value){0});
     case RIN_OP_conv: return rin_op_conv(g, in[0], in[1], in[2], in[3], c->attr.conv);
@@ -195,7 +216,7 @@ rin_graph *op_case_graph(const op_case *c, bool gradient) {
     rin_graph *graph = rin_graph_create(&error);
     assert_non_null(graph);
     bench b = {graph, c, gradient, 0};
-    rin_value in[5] = {0};
+    rin_value in[MOST_INPUTS] = {0};
     make_inputs(&b, in);
     rin_value y = apply(&b, in);
     if (c->twice) y = rin_op_sum(graph, y, apply(&b, in));
@@ -208,4 +229,14 @@ rin_graph *op_case_graph(const op_case *c, bool gradient) {
     }
     if (graph->error.code != RIN_OK) fail_msg("%s: %s", c->name, graph->error.text);
     return graph;
+}
+
+static void set_input(lab *l, const char *name, const double *numbers) {
+    rin_value value = rin_graph_find(l->graph, name);
+    for (int64_t i = 0; value && i < lab_count(l, value); i++) lab_set(l, value, i, (double)(float)numbers[i]);
+}
+
+void op_case_set(const op_case *c, lab *l) {
+    set_input(l, "level", c->level);
+    set_input(l, "factors", c->factors);
 }

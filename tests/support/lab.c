@@ -195,7 +195,7 @@ void lab_write(lab *l, rin_value value, const double *numbers) {
 
 static bool is_level(const char *name) {
     return name && (strcmp(name, "gamma") == 0 || strcmp(name, "t") == 0 || strcmp(name, "u") == 0 ||
-                    strcmp(name, "numbers") == 0 || strcmp(name, "self_cond_uniform") == 0);
+                    strcmp(name, "mask") == 0 || strcmp(name, "self_cond_uniform") == 0);
 }
 
 static float to_bf16(float number) {

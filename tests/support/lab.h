@@ -43,7 +43,7 @@ double *lab_read(const lab *l, rin_value value);
 void lab_write(lab *l, rin_value value, const double *numbers);
 
 /*
- * Numbers for all values that depend on seed alone, exact in float: inputs called gamma, t, u or numbers are uniform in
+ * Numbers for all values that depend on seed alone, exact in float: inputs called gamma, t, u or mask are uniform in
  * (0.05, 0.95), inputs called labels one-hot rows, everything else normal; exact in bf16 where the graph is narrowed,
  * for any backend. Or NaN for all that nodes write.
  */

@@ -96,6 +96,88 @@ static void generator_create(const arguments *a) {
     rin_generator_free(generator);
 }
 
+static void refuse_request(rin_sample_request request, rin_status status, const char *part) {
+    rin_generator *generator = ARGUMENTS_UNSET;
+    EMBED_FAILS(status, part, rin_generator_create_as, &request, &generator);
+    assert_null(generator);
+}
+
+/* What does not go together, of pictures and of videos. */
+static void refuse_requests(const arguments *a, const rin_config *guided, const rin_config *repeated) {
+    static const uint8_t pixels[EMBED_SIDE * EMBED_SIDE * 3];
+    const uint64_t seed = 1;
+    const rin_sample_request image = {.model = a->model, .config = a->config, .count = 1},
+                             video = {.model = a->video_model, .config = a->video_config, .count = 1};
+    rin_sample_request wrong = image;
+    wrong.mask = pixels;
+    refuse_request(wrong, RIN_ERR_ARG, "give that picture");
+    wrong = image;
+    wrong.guide = a->model;
+    refuse_request(wrong, RIN_ERR_CONFIG, "sample.guidance");
+    wrong.config = guided;
+    wrong.guide = a->video_model;
+    refuse_request(wrong, RIN_ERR_CONFIG, "the guide has another");
+    wrong.guide = NULL;
+    wrong.config = repeated;
+    refuse_request(wrong, RIN_ERR_CONFIG, "sample.repeats");
+    for (int i = 0; i < 4; i++) {
+        wrong = video;
+        if (i == 0) wrong.picture = pixels;
+        else if (i == 1) wrong.mask = pixels;
+        else if (i == 2) wrong.other_seed = &seed;
+        else wrong.film = true;
+        refuse_request(wrong, RIN_ERR_UNSUPPORTED, "videos");
+    }
+}
+
+static void generator_create_as(const arguments *a) {
+    static const uint8_t pixels[EMBED_SIDE * EMBED_SIDE * 3];
+    const int64_t counts[] = {0, -1, INT64_MIN, INT64_MAX, 1000000001}, classes[] = {-2, 10, INT64_MIN, INT64_MAX};
+    const uint64_t seed = UINT64_MAX;
+    rin_sample_request request = {.config = a->config, .count = 1};
+    rin_generator *generator = ARGUMENTS_UNSET;
+    EMBED_NULL("out", rin_generator_create_as, &request, NULL);
+    EMBED_NULL("request", rin_generator_create_as, NULL, &generator);
+    assert_null(generator);
+    refuse_request(request, RIN_ERR_ARG, "model must not be NULL");
+    request.model = a->model;
+    request.config = NULL;
+    refuse_request(request, RIN_ERR_ARG, "config must not be NULL");
+    request.config = a->config;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        request.count = counts[i];
+        refuse_request(request, RIN_ERR_ARG, "count = ");
+    }
+    request.count = 1;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        request.classes = &classes[i];
+        refuse_request(request, RIN_ERR_ARG, "class");
+    }
+    rin_error error = {0};
+    rin_config *guided = NULL, *repeated = NULL;
+    embed_ok(rin_config_copy(a->config, &guided, &error), &error);
+    embed_ok(rin_config_copy(a->config, &repeated, &error), &error);
+    embed_ok(rin_config_set(guided, "sample.guidance", "1", &error), &error);
+    embed_ok(rin_config_set(repeated, "sample.repeats", "2", &error), &error);
+    refuse_requests(a, guided, repeated);
+    request = (rin_sample_request){a->model, guided, 2, NULL, UINT64_MAX, a->model, pixels, pixels, &seed, true};
+    embed_ok(rin_generator_create_as(&request, &generator, &error), &error);
+    embed_ok(rin_generator_run(generator, (rin_listener){0}, &error), &error);
+    rin_generator_free(generator);
+    rin_config_free(guided);
+    rin_config_free(repeated);
+}
+
+static void sampler_get(const arguments *a) {
+    const size_t wrong[] = {1000, SIZE_MAX, SIZE_MAX / 2 + 1};
+    rin_sampler_about about = {.name = a->text};
+    assert_false(rin_sampler_get(0, NULL));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_false(rin_sampler_get(wrong[i], &about));
+    assert_ptr_equal(about.name, a->text);
+    assert_true(rin_sampler_get(0, &about));
+    assert_true(about.name && about.about && about.spacing && about.steps > 0 && about.evaluations > 0);
+}
+
 static void generator_free(const arguments *a) {
     (void)a;
     rin_generator_free(NULL);
@@ -369,6 +451,8 @@ const arguments_row arguments_of_model[] = {
     {"rin_model_find_class", find_class},
     {"rin_model_describe", model_describe},
     {"rin_generator_create", generator_create},
+    {"rin_generator_create_as", generator_create_as},
+    {"rin_sampler_get", sampler_get},
     {"rin_generator_free", generator_free},
     {"rin_generator_step", generator_step},
     {"rin_generator_is_done", generator_is_done},
