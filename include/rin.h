@@ -97,7 +97,8 @@ RIN_API const char *rin_config_nearest_key(const char *key);
 
 /*
  * Sets the options an INI file names: [section] lines, then key = value; # and ; begin comments. A line preset = NAME
- * before all sections loads a built-in preset first. name stands for the text in messages. Errors: IO; CONFIG for an unknown or repeated key, or a bad value; FORMAT for anything else.
+ * before all sections loads a built-in preset first. name stands for the text in messages. Errors: IO; CONFIG for an
+ * unknown or repeated key, or a bad value; FORMAT for anything else.
  */
 RIN_API rin_status rin_config_load_file(rin_config *config, const char *path, rin_error *error);
 RIN_API rin_status rin_config_load_text(rin_config *config, const char *text, const char *name, rin_error *error);
@@ -122,7 +123,7 @@ RIN_API rin_status rin_config_validate(const rin_config *config, rin_error *erro
 /* ---- progress and cancellation ---- */
 
 typedef struct rin_progress {
-    const char *doing;   /* "train", "evaluation", "load", "measure", "compare" and so on: what is counted; static text */
+    const char *doing; /* "train", "evaluation", "load", "measure", "compare" and so on: what is counted; static text */
     int64_t done, total; /* steps, evaluations or images; total is 0 where it is not known */
     double seconds, eta; /* spent since the start of this call, and estimated to the end */
     double images_per_second;
@@ -404,14 +405,14 @@ typedef struct rin_score_spread {
 } rin_score_spread;
 
 typedef struct rin_scores {
-    unsigned scores;     /* those that were asked for; the others are 0 */
-    double frechet;      /* fid or fvd, at least 0 */
-    double frechet_raw;  /* before rounding below 0 was cut */
+    unsigned scores;    /* those that were asked for; the others are 0 */
+    double frechet;     /* fid or fvd, at least 0 */
+    double frechet_raw; /* before rounding below 0 was cut */
     rin_score_spread inception, kid;
     double precision, recall;
-    int64_t kid_size;         /* samples of a subset that was used */
-    int64_t n, n_reference;   /* samples; 0 where a file of statistics does not tell */
-    char *protocol;           /* everything that the scores depend on, as one JSON object */
+    int64_t kid_size;       /* samples of a subset that was used */
+    int64_t n, n_reference; /* samples; 0 where a file of statistics does not tell */
+    char *protocol;         /* everything that the scores depend on, as one JSON object */
 } rin_scores;
 
 /*
@@ -447,12 +448,12 @@ typedef struct rin_bench_result {
     double gemm_peak_gflops_per_s;            /* measured on one large product */
     int threads;
     int64_t peak_rss_bytes;
-    int64_t peak_device_bytes; /* of the training step's tensors on a GPU; 0 on the CPU */
+    int64_t peak_device_bytes;            /* of the training step's tensors on a GPU; 0 on the CPU */
     double features_min, features_median; /* seconds: a batch through Inception-v3; 0 unless asked for */
     double flops_features;
     double features_share; /* of the peak, reached by these: the median of rounds that measure both */
-    double sample_seconds;     /* a batch of images in options.sample_steps steps of DDIM; 0 unless asked for */
-    char *profile;             /* freed by rin_string_free; NULL unless asked for */
+    double sample_seconds; /* a batch of images in options.sample_steps steps of DDIM; 0 unless asked for */
+    char *profile;         /* freed by rin_string_free; NULL unless asked for */
 } rin_bench_result;
 
 RIN_API rin_status rin_bench(const rin_config *config, const rin_bench_options *options, rin_bench_result *result,
@@ -506,8 +507,9 @@ typedef void (*rin_check_fn)(void *user, const rin_check_result *result);
  * Runs every check of the folder's case.json against its numbers: of a model, whose weights are there, too; or, where
  * case.json has rows of them, of what scores are made of: resizes, Inception and I3D with weights by formula, scores,
  * numpy's files. A path NAME.json is a case by itself, its numbers in NAME.safetensors: of samplers, with an analytic
- * estimate or with networks, whose weights are in ../golden/<weights> from its folder. on_result is called once a check; texts are valid during the call. *n_failed counts checks over
- * tolerance or not runnable. Errors: a folder that is no case.
+ * estimate or with networks, whose weights are in ../golden/<weights> from its folder. on_result is called once a
+ * check; texts are valid during the call. *n_failed counts checks over tolerance or not runnable. Errors: a folder that
+ * is no case.
  */
 RIN_API rin_status rin_check_case(const char *folder, const char *device, int threads, rin_check_fn on_result,
                                   void *user, int *n_failed, rin_error *error);

@@ -150,7 +150,8 @@ static rin_status check_run(rin_check *check, rin_error *error) {
     if (status == RIN_OK) status = read_mixture(check->of, "params", &of, error);
     if (status == RIN_OK) status = rin_check_values(check, "noise0", false, 0, &x, error);
     if (status == RIN_OK && (n < 1 || n % of.n != 0))
-        status = rin_error_set(error, RIN_ERR_SHAPE, "'%s' is not made of pictures as the parameters have", start->name);
+        status = rin_error_set(error, RIN_ERR_SHAPE, "'%s' is not made of pictures as the parameters have",
+                               start->name);
     if (status == RIN_OK) status = read_run(&r, n, error);
     if (status == RIN_OK) status = follow(&r, route, x, n, error);
     rin_free(x);
@@ -311,8 +312,8 @@ static void compare_moments(rin_check *check, const float *x, int64_t n) {
     double mean = sum / (double)n;
     for (int64_t i = 0; i < n; i++) squares += ((double)x[i] - mean) * ((double)x[i] - mean);
     rin_check_number_of(check, check->options, "mean", mean, errors * spread / sqrt((double)n), 1);
-    rin_check_number_of(check, check->options, "std", sqrt(squares / (double)n), errors * spread / sqrt(2.0 * (double)n),
-                        1);
+    rin_check_number_of(check, check->options, "std", sqrt(squares / (double)n),
+                        errors * spread / sqrt(2.0 * (double)n), 1);
 }
 
 static rin_status check_moments(rin_check *check, rin_error *error) {
@@ -352,8 +353,7 @@ static bool is_move(const cJSON *entry, const rin_move *move, int64_t from) {
     const cJSON *first = cJSON_GetArrayItem(entry, 1), *second = cJSON_GetArrayItem(entry, 2);
     const char *what = cJSON_GetStringValue(cJSON_GetArrayItem(entry, 0));
     if (!what || !cJSON_IsNumber(first)) return false;
-    if (strcmp(what, "step") == 0)
-        return move->kind == RIN_MOVE_STEP && first->valuedouble == (double)move->step;
+    if (strcmp(what, "step") == 0) return move->kind == RIN_MOVE_STEP && first->valuedouble == (double)move->step;
     return move->kind == RIN_MOVE_RENOISE && cJSON_IsNumber(second) && first->valuedouble == (double)from &&
            second->valuedouble == (double)move->node;
 }

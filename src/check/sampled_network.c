@@ -95,7 +95,8 @@ static rin_status read_inputs(run *r, rin_error *error) {
     bool masked = r->sampling->options.masked, begun = r->sampling->route->options.strength < 1;
     rin_status status = rin_check_values(check, "noise0", false, n, &r->noise, error);
     check->batch = s->batch;
-    if (status == RIN_OK && s->n_labels) status = rin_check_read_labels(check, s->config.model.num_classes, &r->labels, error);
+    if (status == RIN_OK && s->n_labels)
+        status = rin_check_read_labels(check, s->config.model.num_classes, &r->labels, error);
     if (status == RIN_OK) status = rin_check_values(check, "known", !masked && !begun, n, &r->known, error);
     if (status == RIN_OK) status = rin_check_values(check, "mask", !masked, points, &r->mask, error);
     if (status == RIN_OK) status = rin_parts_read(check, "step_noise", n, &r->step_noise, error);
@@ -108,8 +109,7 @@ static rin_status read_inputs(run *r, rin_error *error) {
 
 static rin_status compare_guided(const run *r, int64_t i, int64_t forwards, rin_error *error) {
     const cJSON *guided = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(r->check->options, "guided"), (int)i);
-    if (!guided || (cJSON_IsTrue(guided) || guided->valuedouble != 0) == (forwards > 1))
-        return RIN_OK;
+    if (!guided || (cJSON_IsTrue(guided) || guided->valuedouble != 0) == (forwards > 1)) return RIN_OK;
     return rin_error_set(error, RIN_ERR_NUMERIC, "evaluation %lld is%s guided", (long long)i,
                          forwards > 1 ? "" : " not");
 }
@@ -133,8 +133,7 @@ static rin_status follow(run *r, rin_error *error) {
         if (status == RIN_OK) status = compare_guided(r, done++, s->n_forwards - before, error);
     }
     if (status == RIN_OK) status = rin_parts_end(&r->estimates, done, error);
-    if (status == RIN_OK)
-        rin_check_number_of(r->check, r->check->options, "evaluations", (double)done, 0, 1);
+    if (status == RIN_OK) rin_check_number_of(r->check, r->check->options, "evaluations", (double)done, 0, 1);
     if (status == RIN_OK) status = rin_sampling_pixels(s, r->made, error);
     rin_parts samples = {0};
     if (status == RIN_OK) status = rin_parts_read(r->check, "samples", n, &samples, error);

@@ -15,7 +15,8 @@ rin_status rin_check_analytic(rin_case *c, rin_error *error);
 void rin_check_sampling_ops(rin_case *c);
 
 /* The options of a row, and its nodes [*nodes, freed by rin_free], which are NULL where it has none. */
-rin_status rin_row_route_options(const cJSON *row, rin_route_options *out, double **nodes, rin_error *error) RIN_CHECKED;
+rin_status rin_row_route_options(const cJSON *row, rin_route_options *out, double **nodes,
+                                 rin_error *error) RIN_CHECKED;
 
 /* A tensor "<check>/<name>", freed by rin_free; NULL where it is optional and absent. n: elements that it must have, 0
  * for any. */

@@ -163,7 +163,9 @@ static int check_folder(session *s, const char *folder) {
     if (stat(folder, &info) == 0 && S_ISREG(info.st_mode)) return check_case(s, folder);
     int code = list_cases(folder, &paths, &n_paths);
     if (code == RIN_EXIT_OK && !n_paths) {
-        rin_cli_note("%s: neither it nor a folder in it has a case.json, and there is no NAME.json beside a NAME.safetensors", folder);
+        rin_cli_note(
+            "%s: neither it nor a folder in it has a case.json, and there is no NAME.json beside a NAME.safetensors",
+            folder);
         code = RIN_EXIT_FAILED;
     }
     for (size_t i = 0; i < n_paths; i++) {

@@ -8,9 +8,7 @@ static REAL LEVEL(const rin_schedule *s, REAL t) {
                power = (REAL)(2 * s->tau), u = t * (REAL)(s->end - s->start) + start;
     REAL f0, f1, v = NAN, low = least;
     switch (s->kind) {
-    case RIN_SCHEDULE_COSINE:
-        f0 = cos((t + (REAL)0.0002) / (REAL)1.00025 * pi / 2);
-        return f0 * f0;
+    case RIN_SCHEDULE_COSINE: f0 = cos((t + (REAL)0.0002) / (REAL)1.00025 * pi / 2); return f0 * f0;
     case RIN_SCHEDULE_SIMPLE_LINEAR: v = 1 - t; break;
     case RIN_SCHEDULE_COSINE_RANGE:
         f0 = pow(cos(start * pi / 2), power);

@@ -54,13 +54,13 @@ typedef struct rin_transition {
 
 typedef struct rin_sampler_row {
     const char *name, *about;
-    rin_spacing spacing;    /* where sample.spacing is auto */
-    int64_t steps;          /* where sample.steps is 0 */
-    int keeps;              /* estimates of earlier steps that are mixed, 0 to 2 */
-    bool corrects;          /* keeps a base */
-    bool noisy;             /* always mixes noise in */
-    bool published;         /* with spacing uniform: mixes as the authors do, whose signal levels are floats */
-    bool eta, churn, td;    /* which of these options it takes */
+    rin_spacing spacing; /* where sample.spacing is auto */
+    int64_t steps;       /* where sample.steps is 0 */
+    int keeps;           /* estimates of earlier steps that are mixed, 0 to 2 */
+    bool corrects;       /* keeps a base */
+    bool noisy;          /* always mixes noise in */
+    bool published;      /* with spacing uniform: mixes as the authors do, whose signal levels are floats */
+    bool eta, churn, td; /* which of these options it takes */
     void (*mix)(const rin_transition *t, rin_mixture *x, rin_mixture *base);
     /* Whether the step wants a second estimate, of what mix made of the first. NULL: never. */
     bool (*has_second)(const rin_transition *t);
@@ -81,10 +81,10 @@ typedef struct rin_route_options {
     int64_t steps;       /* 0: the sampler's */
     rin_schedule schedule;
     double b_scale;
-    int64_t n_pixels;             /* numbers of a picture or video, for the first level */
-    double sigma_max, sigma_min;  /* 0: by rule */
+    int64_t n_pixels;            /* numbers of a picture or video, for the first level */
+    double sigma_max, sigma_min; /* 0: by rule */
     double rho;
-    double strength;              /* 1: from noise; below, from a picture that has been noised so far */
+    double strength; /* 1: from noise; below, from a picture that has been noised so far */
     double eta, td;
     double churn, churn_min, churn_max, churn_noise;
     int64_t jump, repeats; /* RePaint's walk; repeats 1: none */

@@ -32,8 +32,8 @@ void rin_infer_estimate(rin_graph *graph, const rin_node *node, rin_shape out[RI
     (void)rin_expect_same(graph, node, 0, 3);
     const rin_shape *shape = rin_in(graph, node, 4);
     (void)rin_expect(graph, node,
-                     rin_shape_last(shape) == 1 && rin_shape_count(shape) * rin_shape_last(&out[0]) ==
-                                                       rin_shape_count(&out[0]),
+                     rin_shape_last(shape) == 1 &&
+                         rin_shape_count(shape) * rin_shape_last(&out[0]) == rin_shape_count(&out[0]),
                      "wants a mask of one channel");
 }
 

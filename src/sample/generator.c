@@ -121,8 +121,7 @@ static void fill_labels(rin_generator *g) {
     int64_t n = rin_model_class_count(g->model);
     memset(g->labels, 0, (size_t)(g->sampling->main.batch * n) * sizeof *g->labels);
     for (int64_t b = 0; b < g->sampling->main.batch; b++) {
-        int64_t picture = picture_of(g, b), from = g->classes[g->between ? 0 : picture],
-                to = g->classes[g->count - 1];
+        int64_t picture = picture_of(g, b), from = g->classes[g->between ? 0 : picture], to = g->classes[g->count - 1];
         float u = (float)fraction_of(g, picture);
         if (from >= 0) g->labels[b * n + from] += 1 - u;
         if (g->between && to >= 0) g->labels[b * n + to] += u;

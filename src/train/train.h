@@ -32,7 +32,7 @@ struct rin_trainer {
     rin_weights *weights;
     rin_program *program;
     rin_judge *judge; /* of train.eval_every; NULL: samples are not scored */
-    uint64_t needed; /* bytes of these and of batches in the memory of the machine, as estimated */
+    uint64_t needed;  /* bytes of these and of batches in the memory of the machine, as estimated */
     rin_lr_schedule lr_schedule;
     float *one_hot;      /* [part batch * classes] */
     size_t *items;       /* [n_items] of the step's parts that were loaded, for messages */

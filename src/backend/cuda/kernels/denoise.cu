@@ -2,8 +2,8 @@
 /* Sampling: guidance, estimates of the data, mixtures of states. */
 #include "backend/cuda/kernels/device.cuh"
 
-enum { EPS, X, V };                        /* rin_pred_type */
-enum { SIGNAL, NOISE, GUIDANCE, PHI };     /* of a level */
+enum { EPS, X, V };                    /* rin_pred_type */
+enum { SIGNAL, NOISE, GUIDANCE, PHI }; /* of a level */
 
 /* ---- guide ---- */
 

@@ -97,8 +97,7 @@ RIN_REF(mix) {
     bool as_published = factors[RIN_N_SOURCES] != 0;
     for (int k = 1; k < RIN_N_MIXED; k++) sources[k] = task->in[k + 2];
     memset(out, 0, (size_t)n * sizeof *out);
-    if (as_published)
-        published(factors, task->in[2], sources[RIN_SOURCE_X], sources[RIN_SOURCE_ESTIMATE], out, n);
+    if (as_published) published(factors, task->in[2], sources[RIN_SOURCE_X], sources[RIN_SOURCE_ESTIMATE], out, n);
     for (int k = as_published ? RIN_SOURCE_NOISE : 0; k < RIN_N_MIXED; k++) {
         for (int64_t i = 0; factors[k] != 0 && sources[k] && i < n; i++) out[i] += factors[k] * sources[k][i];
     }
