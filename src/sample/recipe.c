@@ -90,6 +90,7 @@ static rin_status make_recipe(const rin_generator *g, int64_t i, int columns, ch
     char *options = NULL;
     rin_config own = g->own;
     own.sample.first = g->number + part_of(g, i).first;
+    own.sample.count = part_of(g, i).count;
     rin_status status = find_hashes(g, error);
     if (status == RIN_OK) status = rin_config_format_json(&own, "sample", &options, error);
     if (status != RIN_OK) return status;

@@ -160,7 +160,15 @@ static void generator_create_as(const arguments *a) {
     embed_ok(rin_config_set(guided, "sample.guidance", "1", &error), &error);
     embed_ok(rin_config_set(repeated, "sample.repeats", "2", &error), &error);
     refuse_requests(a, guided, repeated);
-    request = (rin_sample_request){a->model, guided, 2, NULL, UINT64_MAX, a->model, pixels, pixels, &seed, true};
+    request = (rin_sample_request){.model = a->model,
+                                   .config = guided,
+                                   .count = 2,
+                                   .seed = UINT64_MAX,
+                                   .guide = a->model,
+                                   .picture = pixels,
+                                   .mask = pixels,
+                                   .other_seed = &seed,
+                                   .film = true};
     embed_ok(rin_generator_create_as(&request, &generator, &error), &error);
     embed_ok(rin_generator_run(generator, (rin_listener){0}, &error), &error);
     rin_generator_free(generator);
