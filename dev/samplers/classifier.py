@@ -8,7 +8,7 @@
                                                 taken for the class that their folder, or their name as in
                                                 0007-frog.png, says
 
-Needs PyTorch, NumPy and Pillow. Features are the 128 numbers before the last layer.
+Needs PyTorch, NumPy and Pillow. Features are the 96 numbers before the last layer.
 """
 import os
 import sys
@@ -25,10 +25,10 @@ CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 class Classifier(nn.Module):
     def __init__(self):
         super().__init__()
-        widths = [(3, 32, 1), (32, 64, 2), (64, 64, 1), (64, 128, 2), (128, 128, 1)]
+        widths = [(3, 24, 1), (24, 48, 2), (48, 48, 1), (48, 96, 2), (96, 96, 1)]
         self.layers = nn.ModuleList(nn.Conv2d(i, o, 3, s, 1, bias=False) for i, o, s in widths)
         self.norms = nn.ModuleList(nn.BatchNorm2d(o) for _, o, _ in widths)
-        self.last = nn.Linear(128, 10)
+        self.last = nn.Linear(96, 10)
 
     def features(self, x):
         for layer, norm in zip(self.layers, self.norms):
@@ -83,7 +83,7 @@ def run(model, pixels):
     return features, model.last(features).argmax(1)
 
 
-def train(folder, out, epochs=10, batch=128):
+def train(folder, out, epochs=8, batch=128):
     torch.manual_seed(0)
     pixels, labels = load(os.path.join(folder, "train"))
     test_pixels, test_labels = load(os.path.join(folder, "test"))

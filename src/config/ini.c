@@ -11,7 +11,7 @@ typedef struct reader {
     const char *rest; /* of the text */
     int line;         /* number of the line handed out last, from 1 */
     rin_config *config;
-    bool seen[RIN_N_OPTIONS];
+    bool seen[RIN_N_OPTIONS], has_preset;
     rin_status status;
     rin_error *error;
 } reader;
@@ -35,12 +35,10 @@ static char *next_line(char *line, int size, void *stream) {
     return line;
 }
 
-/* preset = NAME, before everything else: what the file's options change. */
+/* preset = NAME, before all sections: what the file's options change. */
 static rin_status take_preset(reader *r, const char *name) {
-    for (size_t i = 0; i < RIN_N_OPTIONS; i++) {
-        if (r->seen[i])
-            return rin_error_set(r->error, RIN_ERR_CONFIG, "preset = %.80s: it must come before all options", name);
-    }
+    if (r->has_preset) return rin_error_set(r->error, RIN_ERR_CONFIG, "preset is given twice; keep one");
+    r->has_preset = true;
     return rin_config_load_preset(r->config, name, r->error);
 }
 
@@ -80,6 +78,26 @@ rin_status rin_config_read_ini(rin_config *config, const char *text, const char 
     for (size_t i = 0; mark && i < RIN_N_OPTIONS; i++) result.is_set[i] |= r.seen[i];
     *config = result;
     return RIN_OK;
+}
+
+rin_status rin_config_load_preset(rin_config *config, const char *name, rin_error *error) {
+    if (!config) return rin_error_null(error, __func__, "config");
+    if (!name) return rin_error_null(error, __func__, "name");
+    rin_text names = {0};
+    for (size_t i = 0; i < rin_n_embedded_presets; i++) {
+        const rin_embedded_preset *preset = &rin_embedded_presets[i];
+        if (strcmp(preset->name, name)) {
+            rin_text_add(&names, "%s%s", i ? ", " : "", preset->name);
+            continue;
+        }
+        rin_text_clear(&names);
+        rin_status status = rin_config_read_ini(config, preset->text, name, false, error);
+        return status == RIN_OK ? status : rin_error_prefix(error, status, "preset");
+    }
+    rin_status status = rin_error_set(error, RIN_ERR_CONFIG, "there is no preset '%.80s'; there are: %s", name,
+                                      names.chars ? names.chars : "none");
+    rin_text_clear(&names);
+    return status;
 }
 
 rin_status rin_config_load_text(rin_config *config, const char *text, const char *name, rin_error *error) {

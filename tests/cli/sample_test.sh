@@ -59,6 +59,16 @@ again "$work/led.png"
 sample 2 "sample.guidance = 0" --out "$work/a.png" --guide "$work/early.safetensors" --guidance 0
 sample 1 "$work/nothing" --out "$work/a.png" --guide "$work/nothing"
 
+# Long runs keep two early models to guide by, unless told not to.
+train long --steps 1000 --set train.checkpoint_every=1000 >/dev/null 2>&1
+for step in 062 125; do
+    has "$work/long/guide-000000$step.safetensors"
+    expect 0 "1 pictures" "$rin" sample --model "$work/long" --guide "$work/long/guide-000000$step.safetensors" --count 1 \
+        --out "$work/a.png" --threads 1
+done
+train plain --steps 1000 --set train.checkpoint_every=1000 --set train.guides=false >/dev/null 2>&1
+[ ! -e "$work/plain/guide-000000062.safetensors" ] || fail "a guide that nobody wanted"
+
 # Pictures to begin with, and masks of what stays.
 sample 0 "0.6 is taken" --out "$work/begun.png" --seed 5 --count 4 --init "$photo"
 again "$work/begun.png"

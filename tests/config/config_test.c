@@ -206,6 +206,10 @@ static void test_ini_texts(void **state) {
         {"[model\npatch_size = 8\n", RIN_ERR_FORMAT, "line 1"},
         {"[model]\nwhat\npatch_size = big\n", RIN_ERR_FORMAT, "line 2"},
         {"[model]\npatch_size = big\nwhat\n", RIN_ERR_CONFIG, "line 2"},
+        {"preset = cifar10\n[model]\npatch_size = 8\n", RIN_OK, NULL},
+        {"preset = small\npreset = small\n[model]\npatch_size = 8\n", RIN_ERR_CONFIG, "line 2: preset is given twice"},
+        {"preset = nothing\n[model]\npatch_size = 8\n", RIN_ERR_CONFIG, "line 1: there is no preset 'nothing'"},
+        {"[model]\npatch_size = 8\npreset = small\n", RIN_ERR_CONFIG, "line 3: there is no option 'model.preset'"},
     };
     for (size_t i = 0; i < RIN_COUNT(cases); i++) {
         rin_config *config = new_config();
@@ -218,6 +222,35 @@ static void test_ini_texts(void **state) {
         assert_int_equal(rin_config_is_set(config, "model.patch_size"), config->model.patch_size == 8);
         rin_config_free(config);
     }
+}
+
+/* A preset for guidance is its base but for the hidden labels; what a file changes of a preset is set, the rest not. */
+static void test_presets_of_presets(void **state) {
+    (void)state;
+    static const char *const names[] = {"small", "cifar10", "imagenet64", "imagenet128"};
+    for (size_t i = 0; i < RIN_COUNT(names); i++) {
+        char guided[64], *expected, *found;
+        rin_error error = {0};
+        rin_config *base = new_config(), *config = new_config();
+        snprintf(guided, sizeof guided, "%s-guided", names[i]);
+        assert_ok(rin_config_load_preset(base, names[i], &error), &error);
+        assert_ok(rin_config_load_preset(config, guided, &error), &error);
+        assert_float_equal(config->diffusion.cond_dropout, 0.1, 0);
+        base->diffusion.cond_dropout = 0.1;
+        assert_ok(rin_config_format(base, &expected, &error), &error);
+        assert_ok(rin_config_format(config, &found, &error), &error);
+        assert_string_equal(found, expected);
+        rin_string_free(expected);
+        rin_string_free(found);
+        rin_config_free(base);
+        rin_config_free(config);
+    }
+    rin_config *config = new_config();
+    assert_int_equal(rin_config_load_text(config, "preset = cifar10\n[train]\nsteps = 7\n", "text", NULL), RIN_OK);
+    assert_int_equal(config->model.latent_dim, 512);
+    assert_false(rin_config_is_set(config, "model.latent_dim"));
+    assert_true(rin_config_is_set(config, "train.steps"));
+    rin_config_free(config);
 }
 
 static void test_ini_long_lines_and_files(void **state) {
@@ -445,6 +478,7 @@ int main(void) {
         cmocka_unit_test(test_set_is_remembered_and_copied),
         cmocka_unit_test(test_nearest_key),
         cmocka_unit_test(test_ini_texts),
+        cmocka_unit_test(test_presets_of_presets),
         cmocka_unit_test(test_ini_long_lines_and_files),
         cmocka_unit_test(test_format_round_trip),
         cmocka_unit_test(test_json_texts),
