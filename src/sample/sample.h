@@ -38,7 +38,7 @@ typedef struct rin_sampling_options {
     double self_cond_decay; /* m of h = m h + (1 - m) h_new */
 } rin_sampling_options;
 
-/* A sampler as it is by itself, in so many steps, 0 for its own. */
+/* A sampler as it is by itself, from noise and without guidance, in so many steps, 0 for its own. */
 void rin_sample_plainly(rin_config_sample *sample, rin_sampler sampler, int64_t steps);
 /* From sample.* of a configuration; sample.schedule defaults to diffusion.infer_schedule. */
 rin_status rin_sampling_options_from(const rin_config *config, rin_sampling_options *out, rin_error *error) RIN_CHECKED;

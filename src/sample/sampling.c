@@ -46,7 +46,9 @@ void rin_sample_plainly(rin_config_sample *sample, rin_sampler sampler, int64_t 
     sample->sampler = sampler;
     sample->steps = steps;
     sample->spacing = RIN_SPACING_AUTO;
-    sample->eta = sample->churn = sample->td = 0;
+    sample->eta = sample->churn = sample->td = sample->guidance = 0;
+    sample->strength = 1;
+    sample->repeats = 1;
 }
 
 /* ---- the program ---- */

@@ -257,6 +257,8 @@ static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **g
     if ((config.sample.steps ? config.sample.steps : usual) > MOST_STEPS)
         rin_sample_plainly(&config.sample, RIN_SAMPLER_DPMPP2M, 0);
     config.sample.frames = 0;
+    config.sample.strength = 1; /* there is no picture to begin with */
+    config.sample.repeats = 1;
     int64_t *classes = rin_calloc((size_t)(rows * columns), sizeof *classes, error);
     if (!classes) return RIN_ERR_MEMORY;
     for (int64_t i = 0; i < rows * columns; i++) classes[i] = config.model.num_classes ? i / columns : -1;
