@@ -21,7 +21,7 @@ demo: all
 	rm -rf demo
 	mkdir demo
 	build/rin train --data assets/cifar10-subset.tar.gz --preset demo --out demo/run
-	build/rin sample --model demo/run --out demo/samples.png --sampler ddpm --seed 1
+	build/rin sample --model demo/run --out demo/samples.png --sampler ddpm --steps 100 --seed 1
 	@echo "The pictures are in demo/samples.png, a row a class."
 
 demo-video: all

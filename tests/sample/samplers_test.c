@@ -21,8 +21,8 @@ static int destroy(void **state) {
 
 /* Options that every sampler is tried with, beside its own defaults: few steps, guidance, a shared state. */
 static const char *const variants[] = {"sample.steps=4", "sample.steps=3 sample.guidance=1",
-                                       "sample.steps=3 sample.guidance=1 sample.guidance_hiddens=own "
-                                       "sample.guidance_rescale=0.7 sample.percentile=0.99"};
+                                       ("sample.steps=3 sample.guidance=1 sample.guidance_hiddens=own "
+                                        "sample.guidance_rescale=0.7 sample.percentile=0.99")};
 
 static void options_of(const char *sampler, const char *more, char options[256]) {
     snprintf(options, 256, "sample.sampler=%s %s", sampler, more);
