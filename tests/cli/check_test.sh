@@ -7,6 +7,9 @@ one=tests/golden/image_latent_cond
 
 expect 0 " 0 failed" "$rin" check tests/golden --threads 1
 expect 0 '"failed":	0' "$rin" check "$one" --json --threads 1
+# Cases in files of their own, found in their folder and by name.
+expect 0 "73 checks passed, 0 failed" "$rin" check tests/golden_samplers --threads 1
+expect 0 "27 checks passed, 0 failed" "$rin" check tests/golden_samplers/network.json --threads 1
 expect 3 "case.json" "$rin" check tests/golden/optimizers
 
 # One number becomes wrong: the last one of the last tensor, by its highest byte.
