@@ -144,7 +144,7 @@ static rin_status check_run(rin_check *check, rin_error *error) {
     float *x = NULL;
     const rin_stored_tensor *start = rin_case_find(check->of, "%s/noise0", check->name);
     int64_t n = start ? (int64_t)start->n_elements : 0;
-    rin_status status = rin_row_route_options(check->options, &options, &nodes, error);
+    rin_status status = rin_row_route_options(check->options, 0, &options, &nodes, error);
     if (status == RIN_OK) status = compare_grid(check, &options, nodes, error);
     if (status == RIN_OK) status = rin_route_create_along(&options, nodes, &route, error);
     if (status == RIN_OK) status = read_mixture(check->of, "params", &of, error);
@@ -232,6 +232,8 @@ static void note_order(rin_check *check, const char *kind, double coarse, double
     }
 }
 
+enum { MOST_CONVERGENCE_STEPS = 100000 };
+
 static rin_status run_orders(rin_check *check, mixture *of, const float *x, const float *exact, int64_t n,
                              rin_error *error) {
     const cJSON *steps = cJSON_GetObjectItemCaseSensitive(check->options, "S"), *count,
@@ -240,17 +242,16 @@ static rin_status run_orders(rin_check *check, mixture *of, const float *x, cons
     bool logsnr = strcmp(rin_row_word(check->options, "grid", ""), "logsnr") == 0;
     double coarse = NAN, fine = NAN;
     int index = 0;
-    rin_status status = RIN_OK;
     cJSON_ArrayForEach(count, steps) {
         rin_route_options options;
         double *nodes = NULL, far = 0;
         const cJSON *expected = cJSON_GetArrayItem(errors, index++);
-        cJSON *row = cJSON_CreateObject();
-        bool made = cJSON_AddStringToObject(row, "kind", kind) &&
-                    cJSON_AddNumberToObject(row, "S", cJSON_IsNumber(count) ? count->valuedouble : 0);
-        if (status == RIN_OK && !made) status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory");
-        if (status == RIN_OK) status = rin_row_route_options(row, &options, &nodes, error);
-        cJSON_Delete(row);
+        double asked = cJSON_IsNumber(count) ? count->valuedouble : 0;
+        if (!(asked >= 1 && asked <= MOST_CONVERGENCE_STEPS && asked == floor(asked)))
+            return rin_error_set(error, RIN_ERR_FORMAT, "S lists %g; allowed are whole numbers from 1 to %d", asked,
+                                 MOST_CONVERGENCE_STEPS);
+        rin_status status = rin_row_route_options(check->options, (int64_t)asked, &options, &nodes, error);
+        rin_free(nodes);
         if (status == RIN_OK) status = error_of(of, &options, logsnr, x, exact, n, &far, error);
         if (status != RIN_OK) return status;
         if (cJSON_IsNumber(expected))
@@ -322,7 +323,7 @@ static rin_status check_moments(rin_check *check, rin_error *error) {
     rin_route_options options;
     rin_route *route = NULL;
     double *nodes = NULL;
-    rin_status status = rin_row_route_options(check->options, &options, &nodes, error);
+    rin_status status = rin_row_route_options(check->options, 0, &options, &nodes, error);
     if (status == RIN_OK) status = rin_route_create_along(&options, nodes, &route, error);
     float *x = status == RIN_OK ? rin_calloc(MOMENT_PIXELS, sizeof *x, error) : NULL;
     if (status == RIN_OK && !x) status = RIN_ERR_MEMORY;
@@ -342,7 +343,7 @@ static rin_status check_moments(rin_check *check, rin_error *error) {
 static rin_status check_grid(rin_check *check, rin_error *error) {
     rin_route_options options;
     double *nodes = NULL;
-    rin_status status = rin_row_route_options(check->options, &options, &nodes, error);
+    rin_status status = rin_row_route_options(check->options, 0, &options, &nodes, error);
     if (status == RIN_OK) status = compare_grid(check, &options, nodes, error);
     rin_free(nodes);
     return status;
@@ -376,7 +377,7 @@ static rin_status check_walk(rin_check *check, rin_error *error) {
     rin_route_options options;
     rin_route *route = NULL;
     double *nodes = NULL;
-    rin_status status = rin_row_route_options(check->options, &options, &nodes, error);
+    rin_status status = rin_row_route_options(check->options, 0, &options, &nodes, error);
     if (status == RIN_OK) status = rin_route_create_along(&options, nodes, &route, error);
     if (status == RIN_OK) status = compare_walk(check, route);
     rin_free(nodes);

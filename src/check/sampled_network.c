@@ -72,7 +72,7 @@ static rin_status read_options(const cJSON *row, const rin_config *config, rin_s
                                rin_error *error) {
     rin_shape video = rin_model_video_shape(&config->model, 1);
     *out = (rin_sampling_options){.low = -1, .high = INFINITY};
-    rin_status status = rin_row_route_options(row, &out->route, nodes, error);
+    rin_status status = rin_row_route_options(row, 0, &out->route, nodes, error);
     if (status == RIN_OK) status = read_interval(row, out, error);
     out->route.b_scale = config->diffusion.b_scale;
     out->route.n_pixels = rin_shape_count(&video);

@@ -29,15 +29,15 @@ static rin_status read_nodes(const cJSON *row, int64_t steps, double **out, rin_
     return RIN_OK;
 }
 
-rin_status rin_row_route_options(const cJSON *row, rin_route_options *out, double **nodes, rin_error *error) {
+rin_status rin_row_route_options(const cJSON *row, int64_t steps, rin_route_options *out, double **nodes,
+                                 rin_error *error) {
     const char *kind = rin_row_word(row, "kind", "ddim"), *spacing = rin_row_word(row, "spacing", "uniform");
     int sampler = find_word(rin_words_sampler, kind), place = find_word(rin_words_spacing, spacing);
-    int64_t steps = 0;
     *nodes = NULL;
     if (sampler < 0 || place < 0)
         return rin_error_set(error, RIN_ERR_UNSUPPORTED, "there is no sampler '%.32s' or no spacing '%.32s'", kind,
                              spacing);
-    rin_status status = rin_row_whole(row, "S", 1, MOST_STEPS, &steps, error);
+    rin_status status = steps ? RIN_OK : rin_row_whole(row, "S", 1, MOST_STEPS, &steps, error);
     if (status == RIN_OK) status = read_nodes(row, steps, nodes, error);
     if (status != RIN_OK) return status;
     *out = (rin_route_options){.sampler = (rin_sampler)sampler,
@@ -67,15 +67,13 @@ rin_status rin_row_route_options(const cJSON *row, rin_route_options *out, doubl
 
 rin_status rin_check_values(rin_check *check, const char *name, bool optional, int64_t n, float **out,
                             rin_error *error) {
+    int64_t found;
+    rin_status status = rin_check_read(check, name, optional, out, &found, error);
+    if (status != RIN_OK || !*out || !n || found == n) return status;
+    rin_free(*out);
     *out = NULL;
-    const rin_stored_tensor *tensor = rin_case_find(check->of, "%s/%s", check->name, name);
-    if (!tensor && optional) return RIN_OK;
-    rin_status status = rin_case_expect(tensor, error, "%s/%s", check->name, name);
-    if (status != RIN_OK) return status;
-    if (n && (int64_t)tensor->n_elements != n)
-        return rin_error_set(error, RIN_ERR_SHAPE, "'%s' has %lld numbers, not %lld", tensor->name,
-                             (long long)tensor->n_elements, (long long)n);
-    return rin_case_read_floats(check->of, tensor, out, error);
+    return rin_error_set(error, RIN_ERR_SHAPE, "'%s/%s' has %lld numbers, not %lld", check->name, name,
+                         (long long)found, (long long)n);
 }
 
 rin_status rin_parts_read(rin_check *check, const char *name, int64_t each, rin_parts *out, rin_error *error) {

@@ -14,8 +14,9 @@ rin_status rin_check_analytic(rin_case *c, rin_error *error);
 /* sampling_ops.c: those of the same case that are ops and functions by themselves. */
 void rin_check_sampling_ops(rin_case *c);
 
-/* The options of a row, and its nodes [*nodes, freed by rin_free], which are NULL where it has none. */
-rin_status rin_row_route_options(const cJSON *row, rin_route_options *out, double **nodes,
+/* The options of a row in so many steps, 0 for those of its "S", and its nodes [*nodes, freed by rin_free], which are
+ * NULL where it has none. */
+rin_status rin_row_route_options(const cJSON *row, int64_t steps, rin_route_options *out, double **nodes,
                                  rin_error *error) RIN_CHECKED;
 
 /* A tensor "<check>/<name>", freed by rin_free; NULL where it is optional and absent. n: elements that it must have, 0

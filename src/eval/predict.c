@@ -86,7 +86,7 @@ static rin_status load_batch(prediction *p, int64_t first, int64_t *n, rin_error
 static rin_status tell(prediction *p, rin_error *error) {
     const rin_listener *listener = &p->examples.loading.listener;
     int64_t all = p->examples.n * p->samples, batches = (all + p->batch - 1) / p->batch;
-    int64_t total = batches * rin_sampling_total(p->sampling);
+    int64_t total = batches * p->sampling->n_total;
     double seconds = rin_clock_seconds() - p->examples.loading.begun;
     rin_progress progress = {.doing = "predict",
                              .done = RIN_MIN(p->evaluations, total),

@@ -76,7 +76,7 @@ static void draw_noise(const rin_generator *g, int64_t step, float *noise) {
     int64_t made = made_in_a_pass(g);
     for (int64_t b = 0; b < g->sampling->main.batch; b++) {
         int64_t picture = g->between ? 0 : picture_of(g, b);
-        draw_one(g, g->seed, (uint64_t)(picture + g->number), step, noise + b * made);
+        draw_one(g, g->seed, (uint64_t)(picture + g->own.sample.first), step, noise + b * made);
     }
 }
 
@@ -91,7 +91,7 @@ static rin_status draw_start(rin_generator *g, rin_error *error) {
     if (!g->between) return RIN_OK;
     float *other = rin_calloc((size_t)made, sizeof *other, error);
     if (!other) return RIN_ERR_MEMORY;
-    draw_one(g, g->other_seed, (uint64_t)g->number, 0, other);
+    draw_one(g, g->other_seed, (uint64_t)g->own.sample.first, 0, other);
     for (int64_t b = 0; b < g->sampling->main.batch; b++) {
         float *own = g->noise + b * made;
         rin_slerp(own, other, fraction_of(g, picture_of(g, b)), own, made);
@@ -180,7 +180,7 @@ static rin_status finish_pass(rin_generator *g, rin_error *error) {
 
 static int64_t total_forwards(const rin_generator *g) {
     int64_t batches = (g->count + g->sampling->main.batch - 1) / g->sampling->main.batch;
-    return batches * g->passes * rin_sampling_total(g->sampling);
+    return batches * g->passes * g->sampling->n_total;
 }
 
 static void fill_progress(const rin_generator *g, rin_progress *progress) {

@@ -16,7 +16,6 @@ struct rin_generator {
     int64_t *classes;     /* [count] or -1 */
     uint64_t seed, other_seed;
     bool between;                  /* pictures lie between the noises of both seeds */
-    int64_t number;                /* of picture 0 among all that the seed stands for */
     float *noise, *given, *labels; /* of a batch */
     float *picture, *mask;         /* the same for all of a batch, as rin_sampling_start; or NULL */
     uint8_t *pixels;               /* [count * per_picture] */

@@ -40,7 +40,7 @@ static bool add_classes(cJSON *json, const rin_generator *g, int64_t first, int6
 }
 
 static int64_t evaluations_of(const rin_generator *g) {
-    return g->passes * rin_sampling_total(g->sampling);
+    return g->passes * g->sampling->n_total;
 }
 
 /* Each is asked for once: they take reading all weights. */
@@ -69,14 +69,14 @@ typedef struct part {
 } part;
 
 static part part_of(const rin_generator *g, int64_t i) {
-    bool alone = i >= 0 && !g->between && g->number + i <= HIGHEST_FIRST;
+    bool alone = i >= 0 && !g->between && g->own.sample.first + i <= HIGHEST_FIRST;
     return alone ? (part){i, 1, true} : (part){0, g->count, false};
 }
 
 static bool compose(cJSON *json, const rin_generator *g, int64_t i, int columns, const char *options) {
     part made = part_of(g, i);
     return json && add_number(json, "rin", VERSION) && add_seed(json, "seed", g->seed) &&
-           add_number(json, "first", g->number + made.first) && add_number(json, "count", made.count) &&
+           add_number(json, "first", g->own.sample.first + made.first) && add_number(json, "count", made.count) &&
            (i >= 0 || add_number(json, "columns", columns)) &&
            (i < 0 || made.alone || add_number(json, "picture", i)) && add_classes(json, g, made.first, made.count) &&
            cJSON_AddRawToObject(json, "options", options) &&
@@ -89,7 +89,7 @@ static bool compose(cJSON *json, const rin_generator *g, int64_t i, int columns,
 static rin_status make_recipe(const rin_generator *g, int64_t i, int columns, char **out, rin_error *error) {
     char *options = NULL;
     rin_config own = g->own;
-    own.sample.first = g->number + part_of(g, i).first;
+    own.sample.first = g->own.sample.first + part_of(g, i).first;
     own.sample.count = part_of(g, i).count;
     rin_status status = find_hashes(g, error);
     if (status == RIN_OK) status = rin_config_format_json(&own, "sample", &options, error);

@@ -168,7 +168,7 @@ static rin_status create_for(const char *function, const rin_sample_request *r, 
     if (!r->config) return rin_error_null(error, function, "config");
     rin_generator *g = rin_calloc(1, sizeof *g, error);
     if (!g) return RIN_ERR_MEMORY;
-    *g = (rin_generator){.model = r->model, .count = r->count, .seed = r->seed, .number = r->config->sample.first};
+    *g = (rin_generator){.model = r->model, .count = r->count, .seed = r->seed};
     g->own = *rin_model_config(r->model);
     g->own.sample = r->config->sample;
     g->between = r->other_seed != NULL;

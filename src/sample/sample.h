@@ -63,7 +63,8 @@ typedef struct rin_sampling {
     rin_stream main, reference; /* the second where guidance needs one of its own */
     bool guide;                 /* it is another model's */
     bool step_guided;           /* the first evaluation of this step is */
-    int64_t n_forwards;         /* so far: guided evaluations take two */
+    int64_t n_forwards;         /* of the batch so far: guided evaluations take two */
+    int64_t n_total;            /* that it takes in all */
     float *labels;
     float *noise; /* [n_pixels] where there is any; and a state that is made noisier */
     float *state;
@@ -78,8 +79,6 @@ rin_status rin_sampling_begin(rin_sampling *sampling, const rin_sampling_start *
 /* One evaluation, and the moves without one before it. */
 rin_status rin_sampling_step(rin_sampling *sampling, rin_error *error) RIN_CHECKED;
 bool rin_sampling_is_done(const rin_sampling *sampling);
-/* Forwards that a batch takes in all. */
-int64_t rin_sampling_total(const rin_sampling *sampling);
 /* The last estimate as pixel values, not clipped to 0..1. Errors: NUMERIC when the network's output was not finite. */
 rin_status rin_sampling_pixels(const rin_sampling *sampling, float *pixels, rin_error *error) RIN_CHECKED;
 

@@ -118,6 +118,28 @@ static rin_status create_reference(rin_sampling *s, const rin_network *network, 
     return rin_stream_init(&s->reference, network, graph, batch, error);
 }
 
+/* ---- what it will cost ---- */
+
+static bool is_guided(const rin_sampling *s, double gamma) {
+    double sigma = rin_sigma_of_gamma(gamma) / s->main.config.diffusion.b_scale;
+    return s->options.guidance != 0 && sigma > s->options.low && sigma <= s->options.high;
+}
+
+/* Whether a forward for the hiddens alone comes first. */
+static bool warms_up(const rin_sampling *s) {
+    return s->options.warm && s->route->options.strength < 1;
+}
+
+static int64_t count_forwards(const rin_sampling *s) {
+    rin_cursor cursor = {0};
+    rin_move move;
+    int64_t n = warms_up(s) ? 1 + is_guided(s, s->route->nodes[0]) : 0;
+    while (rin_route_next(s->route, &cursor, &move)) {
+        if (move.kind != RIN_MOVE_RENOISE) n += 1 + is_guided(s, move.gamma);
+    }
+    return n;
+}
+
 /* ---- making one ---- */
 
 static rin_status check_guide(const rin_config *a, const rin_config *b, rin_error *error) {
@@ -177,6 +199,7 @@ rin_status rin_sampling_create(const rin_network *network, const rin_network *gu
     if (status == RIN_OK && options->guidance != 0 && (guide || options->own_hiddens))
         status = create_reference(s, guide ? guide : network, batch, error);
     if (status == RIN_OK) status = allocate(s, error);
+    if (status == RIN_OK) s->n_total = count_forwards(s);
     if (status == RIN_OK) *out = s;
     else rin_sampling_free(s);
     return status;
@@ -194,11 +217,6 @@ void rin_sampling_free(rin_sampling *s) {
 }
 
 /* ---- one evaluation ---- */
-
-static bool is_guided(const rin_sampling *s, double gamma) {
-    double sigma = rin_sigma_of_gamma(gamma) / s->main.config.diffusion.b_scale;
-    return s->options.guidance != 0 && sigma > s->options.low && sigma <= s->options.high;
-}
 
 /* The output that guidance leads away from. It starts from the hiddens of the labelled one, unless it has its own. */
 static rin_status run_reference(rin_sampling *s, double gamma, rin_error *error) {
@@ -291,17 +309,6 @@ bool rin_sampling_is_done(const rin_sampling *s) {
     return rin_route_is_done(s->route, &s->cursor);
 }
 
-int64_t rin_sampling_total(const rin_sampling *s) {
-    rin_cursor cursor = {0};
-    rin_move move;
-    int64_t n = s->options.warm && s->route->options.strength < 1;
-    if (n) n += is_guided(s, s->route->nodes[0]);
-    while (rin_route_next(s->route, &cursor, &move)) {
-        if (move.kind != RIN_MOVE_RENOISE) n += is_guided(s, move.gamma) ? 2 : 1;
-    }
-    return n;
-}
-
 /* ---- the start ---- */
 
 /* Noise, or below strength 1 the picture with as much noise as the first level has. */
@@ -337,7 +344,7 @@ rin_status rin_sampling_begin(rin_sampling *s, const rin_sampling_start *start, 
     if (status == RIN_OK && s->reference.program) status = rin_stream_begin(&s->reference, start->frames, error);
     if (status == RIN_OK) status = write_known(s, error);
     if (status == RIN_OK) status = write_start(s, error);
-    if (status != RIN_OK || !s->options.warm || s->route->options.strength >= 1) return status;
+    if (status != RIN_OK || !warms_up(s)) return status;
     return evaluate(s, &(rin_move){.kind = RIN_MOVE_STEP, .gamma = s->route->nodes[0], .x.of = {1}}, error);
 }
 

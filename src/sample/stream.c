@@ -65,6 +65,7 @@ rin_status rin_stream_forget(rin_stream *s, rin_error *error) {
 rin_status rin_stream_begin(rin_stream *s, const float *frames, rin_error *error) {
     const rin_config_model *m = &s->config.model;
     rin_status status = rin_stream_forget(s, error);
+    s->labelled_by = NULL;
     if (status != RIN_OK || !m->seq_cond) return status;
     if (!frames)
         return rin_error_set(error, RIN_ERR_ARG, "this model continues %lld given frames: give them",
@@ -77,8 +78,11 @@ rin_status rin_stream_run(rin_stream *s, double gamma, const float *labels, rin_
     rin_status status = RIN_OK;
     for (int64_t i = 0; i < s->batch; i++) s->levels[i] = (float)gamma;
     status = rin_program_write(s->program, "gamma", s->levels, s->batch, error);
-    if (s->n_labels && status == RIN_OK)
-        status = rin_program_write(s->program, "labels", labels ? labels : s->zeros, s->n_labels, error);
+    if (!labels) labels = s->zeros;
+    if (s->n_labels && s->labelled_by != labels && status == RIN_OK) {
+        status = rin_program_write(s->program, "labels", labels, s->n_labels, error);
+        s->labelled_by = labels;
+    }
     if (status == RIN_OK) rin_program_run(s->program, &(rin_step){0}, RIN_SECTION_ALL);
     return status;
 }

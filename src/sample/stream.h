@@ -18,6 +18,7 @@ typedef struct rin_stream {
     rin_program *program;
     int64_t batch, n_pixels, n_latent, n_tape, n_labels; /* elements of the whole batch */
     float *levels;                                       /* [batch] */
+    const float *labelled_by;                            /* the labels that are in the program since the batch began */
     float *zeros; /* what carried hiddens, which stay in the program's memory, start from, and no labels */
 } rin_stream;
 
@@ -31,7 +32,8 @@ void rin_stream_clear(rin_stream *stream);
 /* Hiddens at zero, and the frames that are given: (B, seq_cond, H, W, Ch) in 0..1, NULL where the model has none. */
 rin_status rin_stream_begin(rin_stream *stream, const float *frames, rin_error *error) RIN_CHECKED;
 rin_status rin_stream_forget(rin_stream *stream, rin_error *error) RIN_CHECKED;
-/* A forward at a signal level; labels (B, classes), NULL for none. */
+/* A forward at a signal level; labels (B, classes), NULL for none: the same numbers
+ * wherever the same pointer comes again within a batch. */
 rin_status rin_stream_run(rin_stream *stream, double gamma, const float *labels, rin_error *error) RIN_CHECKED;
 
 typedef enum rin_carry {

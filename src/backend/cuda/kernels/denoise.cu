@@ -15,24 +15,12 @@ __global__ static void guide(rin_guide_of g, rin_view out) {
     }
 }
 
-/* Sum of squares around the mean, over a block. */
-__device__ static double scatter(rin_view v, int64_t first, int64_t each) {
-    double sum = 0, squares = 0;
-    for (int64_t i = threadIdx.x; i < each; i += blockDim.x) sum += (double)rin_get(v, first + i);
-    double mean = rin_block_sum(sum) / (double)each;
-    for (int64_t i = threadIdx.x; i < each; i += blockDim.x) {
-        double d = (double)rin_get(v, first + i) - mean;
-        squares += d * d;
-    }
-    return rin_block_sum(squares);
-}
-
 /* A block an example. */
 __global__ static void rescale_guided(rin_guide_of g, rin_view out) {
     float phi = g.level[PHI];
     if (phi == 0) return;
     int64_t first = blockIdx.x * g.each;
-    double labelled = scatter(g.labelled, first, g.each), guided = scatter(out, first, g.each);
+    double labelled = rin_block_scatter(g.labelled, first, g.each), guided = rin_block_scatter(out, first, g.each);
     if (!(guided > 0)) return;
     float factor = (float)((double)phi * sqrt(labelled / guided)) + 1 - phi;
     for (int64_t i = threadIdx.x; i < g.each; i += blockDim.x)

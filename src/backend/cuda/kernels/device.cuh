@@ -183,6 +183,18 @@ __device__ static inline double rin_block_sum(double x) {
     return sum;
 }
 
+/* Sum of squares around the mean of an example of `each` elements, over a block. */
+__device__ static inline double rin_block_scatter(rin_view x, int64_t first, int64_t each) {
+    double sum = 0, squares = 0;
+    for (int64_t i = threadIdx.x; i < each; i += blockDim.x) sum += (double)rin_get(x, first + i);
+    double mean = rin_block_sum(sum) / (double)each;
+    for (int64_t i = threadIdx.x; i < each; i += blockDim.x) {
+        double v = (double)rin_get(x, first + i) - mean;
+        squares += v * v;
+    }
+    return rin_block_sum(squares);
+}
+
 /* ---- random numbers: those of base/random.c, bit by bit but for the normals' last ones ---- */
 
 __device__ static inline rin_random_key rin_key(const rin_cuda_step *step, uint32_t stream) {

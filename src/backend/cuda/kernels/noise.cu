@@ -83,14 +83,7 @@ __global__ static void add_noise(rin_view x0, rin_view noise, const float *gamma
 /* A block an example. */
 __global__ static void standardise(rin_view x, rin_view out, int64_t each) {
     int64_t first = blockIdx.x * each;
-    double sum = 0, squares = 0;
-    for (int64_t i = threadIdx.x; i < each; i += blockDim.x) sum += (double)rin_get(x, first + i);
-    double mean = rin_block_sum(sum) / (double)each;
-    for (int64_t i = threadIdx.x; i < each; i += blockDim.x) {
-        double v = (double)rin_get(x, first + i) - mean;
-        squares += v * v;
-    }
-    double deviation = sqrt(rin_block_sum(squares) / (double)each);
+    double deviation = sqrt(rin_block_scatter(x, first, each) / (double)each);
     for (int64_t i = threadIdx.x; i < each; i += blockDim.x)
         rin_put(out, first + i, (float)((double)rin_get(x, first + i) / deviation));
 }
