@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check/check.h"
+#include "check/sampler_case.h"
 #include "model/model.h"
 #include "sample/sample.h"
 #include "train/step.h"
@@ -176,17 +177,6 @@ static rin_status sampling_options(const rin_check *check, rin_sampling_options 
     return status;
 }
 
-/* Noise of the steps, one after the other. */
-typedef struct step_noise {
-    const float *values;
-    int64_t each;
-} step_noise;
-
-static void draw(void *user, int64_t number, float *noise) {
-    const step_noise *of = user;
-    memcpy(noise, of->values + number * of->each, (size_t)of->each * sizeof *noise);
-}
-
 static rin_status run_sampling(rin_check *check, rin_sampling *sampling, rin_error *error) {
     float *noise = NULL, *fresh = NULL, *labels = NULL, *frames = NULL;
     int64_t n = sampling->main.n_pixels, n_noise, n_fresh, n_frames = 0, wanted = sampling->route->n_noises;
@@ -200,8 +190,9 @@ static rin_status run_sampling(rin_check *check, rin_sampling *sampling, rin_err
         status = rin_error_set(error, RIN_ERR_SHAPE, "'%s': noise of another shape than the model's", check->name);
     if (status == RIN_OK && frames && n_frames != rin_shape_count(&frames_shape))
         status = rin_error_set(error, RIN_ERR_SHAPE, "'%s': frames of another shape than the model's", check->name);
-    step_noise steps = {fresh, n};
-    rin_sampling_start start = {.noise = noise, .labels = labels, .frames = frames, .draw = draw, .user = &steps};
+    rin_parts steps = {.values = fresh, .n_parts = wanted, .each = n};
+    rin_sampling_start start = {
+        .noise = noise, .labels = labels, .frames = frames, .draw = rin_parts_draw, .user = &steps};
     if (status == RIN_OK) status = rin_sampling_begin(sampling, &start, error);
     while (status == RIN_OK && !rin_sampling_is_done(sampling)) status = rin_sampling_step(sampling, error);
     if (status == RIN_OK) status = rin_sampling_pixels(sampling, noise, error);

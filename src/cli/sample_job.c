@@ -183,6 +183,8 @@ static int set_usual(rin_job *j, const rin_cli_args *args) {
         rin_cli_note("--guide without --guidance: 0.7 is taken");
         code = set(j, "sample.guidance", "0.7");
     }
+    if (rin_cli_args_has(args, "guidance-interval") && !rin_config_is_set(j->config, "sample.guidance"))
+        return rin_cli_refuse("--guidance-interval: add --guidance W, how far to lead there");
     bool picture = rin_cli_args_has(args, "init") && !rin_cli_args_has(args, "mask");
     if (code == RIN_EXIT_OK && picture && !rin_config_is_set(j->config, "sample.strength")) {
         rin_cli_note("--init without --strength: 0.6 is taken; 1 keeps nothing of the picture");

@@ -41,6 +41,8 @@ int rin_job_check_files(rin_job *j, const rin_cli_args *args) {
     if (!j->out)
         return rin_cli_refuse("rin sample needs --out FILE, a name that ends in .png or, of videos, in %s",
                               rin_video_suffixes());
+    if (j->film && strcmp(j->film, j->out) == 0)
+        return rin_cli_refuse("--film %s: --out has the same name; give another", j->film);
     int code = check_place("out", j->out);
     return code == RIN_EXIT_OK && j->film ? check_place("film", j->film) : code;
 }

@@ -68,6 +68,7 @@ typedef struct rin_sampling {
     float *labels;
     float *noise; /* [n_pixels] where there is any; and a state that is made noisier */
     float *state;
+    float *between; /* what goes to and from `reference` */
     rin_sampling_start from;
 } rin_sampling;
 

@@ -38,6 +38,11 @@ rin_status rin_sampling_options_from(const rin_config *config, rin_sampling_opti
                                   .percentile = s->percentile,
                                   .warm = s->warm,
                                   .self_cond_decay = s->self_cond_decay};
+    if (s->guidance != 0 && !(s->guidance_low < s->guidance_high))
+        return rin_error_set(error, RIN_ERR_CONFIG,
+                             "sample.guidance_low = %g, sample.guidance_high = %g: no noise level is above the first "
+                             "and at most the second; give the lower one first",
+                             s->guidance_low, s->guidance_high);
     const char *schedule = *s->schedule ? s->schedule : config->diffusion.infer_schedule;
     return rin_schedule_parse(schedule, &out->route.schedule, error);
 }
@@ -172,12 +177,14 @@ static rin_status check(const rin_network *network, const rin_network *guide, in
 }
 
 static rin_status allocate(rin_sampling *s, rin_error *error) {
+    const rin_stream *r = &s->reference;
     struct {
         float **memory;
         int64_t n;
     } parts[] = {{&s->labels, s->main.n_labels},
                  {&s->noise, s->route->n_noises ? s->main.n_pixels : 0},
-                 {&s->state, s->main.n_pixels}};
+                 {&s->state, s->main.n_pixels},
+                 {&s->between, r->program ? RIN_MAX(r->n_pixels, RIN_MAX(r->n_latent, r->n_tape)) : 0}};
     for (size_t i = 0; i < RIN_COUNT(parts); i++) {
         *parts[i].memory = rin_calloc((size_t)parts[i].n, sizeof(float), error);
         if (!*parts[i].memory) return RIN_ERR_MEMORY;
@@ -213,6 +220,7 @@ void rin_sampling_free(rin_sampling *s) {
     rin_free(s->labels);
     rin_free(s->noise);
     rin_free(s->state);
+    rin_free(s->between);
     rin_free(s);
 }
 
@@ -224,10 +232,10 @@ static rin_status run_reference(rin_sampling *s, double gamma, rin_error *error)
         rin_status status = rin_stream_run(&s->main, gamma, NULL, error);
         return status == RIN_OK ? rin_program_carry(s->main.program, "out", "reference", 0, error) : status;
     }
-    rin_status status = rin_stream_copy(&s->main, "x", &s->reference, "x", s->main.n_pixels, error);
+    rin_status status = rin_stream_copy(&s->main, "x", &s->reference, "x", s->main.n_pixels, s->between, error);
     if (status == RIN_OK) status = rin_stream_run(&s->reference, gamma, s->guide ? s->labels : NULL, error);
     if (status == RIN_OK)
-        status = rin_stream_copy(&s->reference, "out", &s->main, "reference", s->main.n_pixels, error);
+        status = rin_stream_copy(&s->reference, "out", &s->main, "reference", s->main.n_pixels, s->between, error);
     return status;
 }
 
@@ -252,7 +260,8 @@ static rin_status carry_hiddens(rin_sampling *s, const rin_move *move, rin_error
     if (status != RIN_OK || !s->reference.program) return status;
     if (s->step_guided) return rin_stream_carry(&s->reference, how, decay, error);
     if (how == RIN_CARRY_LATER) return RIN_OK;
-    return s->guide ? rin_stream_forget(&s->reference, error) : rin_stream_follow(&s->reference, &s->main, error);
+    return s->guide ? rin_stream_forget(&s->reference, error)
+                    : rin_stream_follow(&s->reference, &s->main, s->between, error);
 }
 
 static rin_status evaluate(rin_sampling *s, const rin_move *move, rin_error *error) {

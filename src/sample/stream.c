@@ -99,27 +99,18 @@ rin_status rin_stream_carry(rin_stream *s, rin_carry how, float decay, rin_error
     return status;
 }
 
-/* Through this process's memory: the two may be on different devices. */
-static rin_status copy(const rin_stream *from, const char *name, rin_stream *to, const char *as, int64_t n,
-                       float *between, rin_error *error) {
+rin_status rin_stream_copy(const rin_stream *from, const char *name, rin_stream *to, const char *as, int64_t n,
+                           float *between, rin_error *error) {
     rin_status status = rin_program_read(from->program, name, between, n, error);
     return status == RIN_OK ? rin_program_write(to->program, as, between, n, error) : status;
 }
 
-rin_status rin_stream_copy(const rin_stream *from, const char *name, rin_stream *to, const char *as, int64_t n,
-                           rin_error *error) {
-    float *between = rin_calloc((size_t)n, sizeof *between, error);
-    rin_status status = between ? copy(from, name, to, as, n, between, error) : RIN_ERR_MEMORY;
-    rin_free(between);
-    return status;
-}
-
-rin_status rin_stream_follow(rin_stream *s, const rin_stream *other, rin_error *error) {
+rin_status rin_stream_follow(rin_stream *s, const rin_stream *other, float *between, rin_error *error) {
     hidden all[N_HIDDENS];
     rin_status status = RIN_OK;
     hiddens_of(s, all);
     for (int i = 0; i < N_HIDDENS && status == RIN_OK; i++) {
-        if (all[i].n) status = rin_stream_copy(other, all[i].carried, s, all[i].carried, all[i].n, error);
+        if (all[i].n) status = rin_stream_copy(other, all[i].carried, s, all[i].carried, all[i].n, between, error);
     }
     return status;
 }

@@ -44,10 +44,11 @@ typedef enum rin_carry {
 
 /* decay: the share of the old ones that stays. */
 rin_status rin_stream_carry(rin_stream *stream, rin_carry how, float decay, rin_error *error) RIN_CHECKED;
-/* Takes over what another stream of the same network carries. */
-rin_status rin_stream_follow(rin_stream *stream, const rin_stream *other, rin_error *error) RIN_CHECKED;
+/* Takes over what another stream of the same network carries. Both go through `between`, memory for what is copied: the
+ * two streams may be on different devices. */
+rin_status rin_stream_follow(rin_stream *stream, const rin_stream *other, float *between, rin_error *error) RIN_CHECKED;
 /* Tensor `name` of one becomes input `as` of another. */
 rin_status rin_stream_copy(const rin_stream *from, const char *name, rin_stream *to, const char *as, int64_t n,
-                           rin_error *error) RIN_CHECKED;
+                           float *between, rin_error *error) RIN_CHECKED;
 
 #endif

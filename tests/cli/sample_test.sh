@@ -45,7 +45,7 @@ again "$work/churned.png"
 sample 2 "sample.churn = 3: the sampler dpmpp2m" --out "$work/a.png" --churn 3
 sample 2 "sample.sampler" --out "$work/a.png" --sampler plms
 
-# Guidance everywhere, in an interval, and by an earlier model. An empty interval guides nowhere.
+# Guidance everywhere, in an interval, and by an earlier model. An empty interval is refused.
 sample 0 "" --out "$work/guided.png" --seed 5 --count 4 --guidance 2
 differ "$work/usual.png" "$work/guided.png"
 again "$work/guided.png"
@@ -53,6 +53,8 @@ sample 0 "" --out "$work/interval.png" --seed 5 --count 4 --guidance 2 --guidanc
 differ "$work/interval.png" "$work/guided.png"
 again "$work/interval.png"
 sample 2 "two noise levels" --out "$work/a.png" --guidance 2 --guidance-interval 3
+sample 2 "no noise level" --out "$work/a.png" --guidance 2 --guidance-interval 2,0.2
+sample 2 "add --guidance" --out "$work/a.png" --guidance-interval 0.2,2
 sample 0 "0.7 is taken" --out "$work/led.png" --seed 5 --count 4 --guide "$work/early.safetensors"
 differ "$work/usual.png" "$work/led.png"
 again "$work/led.png"
@@ -105,6 +107,7 @@ for end in gif webp png; do
     has "$work/film.$end"
 done
 sample 2 "--film" --out "$work/a.png" --film "$work/film.txt"
+sample 2 "the same name" --out "$work/a.png" --film "$work/a.png"
 sample 1 "No such file" --out "$work/a.png" --film "$work/nowhere/film.gif"
 
 # Files of their own are made again alone; another option beside changes what it names.
