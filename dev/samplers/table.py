@@ -24,6 +24,7 @@ SAMPLERS = {
     "ddim": ["--sampler", "ddim"],
     "euler": ["--sampler", "euler"],
     "dpmpp2m": ["--sampler", "dpmpp2m"],
+    "dpmpp2m uniform": ["--sampler", "dpmpp2m", "--spacing", "uniform"],
     "dpmpp2m eta 1": ["--sampler", "dpmpp2m", "--set", "sample.eta=1"],
     "unipc": ["--sampler", "unipc"],
     "heun": ["--sampler", "heun"],

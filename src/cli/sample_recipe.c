@@ -37,7 +37,12 @@ int rin_job_read_recipe(rin_job *j, const rin_cli_args *args) {
     return rin_cli_refuse("--like %s: it does not say by which model it was made: add --model", path);
 }
 
-static int apply_options(rin_job *j) {
+/* Steps and their spacing suit the sampler: another one brings its own. */
+static bool is_of_sampler(const char *key) {
+    return strcmp(key, "sample.steps") == 0 || strcmp(key, "sample.spacing") == 0;
+}
+
+static int apply_options(rin_job *j, const rin_cli_args *args) {
     const cJSON *option;
     rin_error error = {0};
     cJSON_ArrayForEach(option, member(j, "options")) {
@@ -50,6 +55,7 @@ static int apply_options(rin_job *j) {
             value = number;
         }
         snprintf(key, sizeof key, "sample.%s", option->string ? option->string : "");
+        if (is_of_sampler(key) && rin_cli_args_has(args, "sampler")) continue;
         if (!value || rin_config_set(j->config, key, value, &error) != RIN_OK)
             return value ? rin_cli_fail(&error) : rin_cli_refuse("--like: its option %s has no value", key);
     }
@@ -76,7 +82,7 @@ static int apply_classes(rin_job *j) {
 
 int rin_job_apply_recipe(rin_job *j, const rin_cli_args *args) {
     if (!j->recipe) return RIN_EXIT_OK;
-    int code = apply_options(j);
+    int code = apply_options(j, args);
     /* Other classes, another count: then these are spread as they always are. */
     bool spread = rin_cli_args_has(args, "class") || rin_cli_args_has(args, "count") ||
                   rin_cli_args_has(args, "interpolate");

@@ -3,6 +3,13 @@
 #include "diffusion/samplers/samplers.h"
 
 static const rin_sampler_row rows[] = {
+    [RIN_SAMPLER_DDIM] = {.name = "ddim",
+                          .about = "the paper's deterministic sampler, first order",
+                          .spacing = RIN_SPACING_UNIFORM,
+                          .steps = 25,
+                          .eta = true,
+                          .td = true,
+                          .mix = rin_mix_ddim},
     [RIN_SAMPLER_DPMPP2M] = {.name = "dpmpp2m",
                              .about = "DPM-Solver++(2M), second order; with --set sample.eta=1 its stochastic form",
                              .spacing = RIN_SPACING_LOGSNR,
@@ -25,13 +32,6 @@ static const rin_sampler_row rows[] = {
                           .churn = true,
                           .mix = rin_mix_heun,
                           .has_second = rin_heun_has_second},
-    [RIN_SAMPLER_DDIM] = {.name = "ddim",
-                          .about = "the paper's deterministic sampler, first order",
-                          .spacing = RIN_SPACING_UNIFORM,
-                          .steps = 100,
-                          .eta = true,
-                          .td = true,
-                          .mix = rin_mix_ddim},
     [RIN_SAMPLER_EULER] = {.name = "euler",
                            .about = "another name of ddim, on the levels of dpmpp2m",
                            .spacing = RIN_SPACING_LOGSNR,

@@ -91,6 +91,9 @@ static rin_status make_recipe(const rin_generator *g, int64_t i, int columns, ch
     rin_config own = g->own;
     own.sample.first = g->own.sample.first + part_of(g, i).first;
     own.sample.count = part_of(g, i).count;
+    /* What a sampler takes by itself may be another number one day. */
+    own.sample.steps = g->sampling->route->options.steps;
+    own.sample.spacing = g->sampling->route->options.spacing;
     rin_status status = find_hashes(g, error);
     if (status == RIN_OK) status = rin_config_format_json(&own, "sample", &options, error);
     if (status != RIN_OK) return status;

@@ -140,7 +140,7 @@ static rin_status create_sampling(rin_generator *g, const rin_sample_request *r,
     if (status == RIN_OK && r->other_seed && g->sampling->route->n_noises)
         status = rin_error_set(error, RIN_ERR_CONFIG,
                                "sample.sampler = %s: between two seeds only what adds no fresh noise makes a smooth "
-                               "way, such as dpmpp2m with sample.eta = 0",
+                               "way, such as ddim with sample.eta = 0",
                                g->sampling->route->sampler->name);
     return status;
 }

@@ -255,7 +255,7 @@ static rin_status draw(rin_trainer *trainer, rin_model *model, rin_generator **g
     int64_t usual = rin_sampler_find(config.sample.sampler)->steps;
     /* What takes hundreds of steps is no use in a few. */
     if ((config.sample.steps ? config.sample.steps : usual) > MOST_STEPS)
-        rin_sample_plainly(&config.sample, RIN_SAMPLER_DPMPP2M, 0);
+        rin_sample_plainly(&config.sample, RIN_SAMPLER_DDIM, 0);
     config.sample.frames = 0;
     config.sample.strength = 1; /* there is no picture to begin with */
     config.sample.repeats = 1;

@@ -42,7 +42,7 @@ differ "$work/usual.png" "$work/spaced.png"
 sample 0 "" --out "$work/churned.png" --seed 5 --count 4 --sampler heun --steps 4 --churn 3
 differ "$work/heun.png" "$work/churned.png"
 again "$work/churned.png"
-sample 2 "sample.churn = 3: the sampler dpmpp2m" --out "$work/a.png" --churn 3
+sample 2 "sample.churn = 3: the sampler ddim" --out "$work/a.png" --churn 3
 sample 2 "sample.sampler" --out "$work/a.png" --sampler plms
 
 # Guidance everywhere, in an interval, and by an earlier model. An empty interval is refused.
@@ -115,6 +115,9 @@ sample 0 "" --out "$work/all.png" --seed 5 --count 4 --save-each "$work/each"
 again "$work/each/0002-cat.png"
 expect 0 "seed 6" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --seed 6 --threads 1
 differ "$work/usual.png" "$work/b.png"
+sample 0 "" --out "$work/other.png" --seed 5 --count 4 --sampler dpmpp2m
+expect 0 "" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --sampler dpmpp2m --threads 1
+same "$work/other.png" "$work/b.png"
 expect 0 "2 pictures" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --count 2 --threads 1
 expect 0 "8 pictures" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --class cat --count 8 --threads 1
 

@@ -37,7 +37,7 @@ static void test_estimates(void **state) {
     static const struct {
         const char *options;
         int64_t n;
-    } rows[] = {{"", 24},
+    } rows[] = {{"", 25},
                 {"sample.steps=3", 3},
                 {"sample.sampler=heun sample.steps=5", 5},
                 {"sample.sampler=ddpm sample.steps=96", 96},

@@ -314,7 +314,10 @@ static void test_texts(void **state) {
     check_text("model", "a??z");
     char *recipe = pictures_read_recipe(lab.picture);
     cJSON *json = cJSON_Parse(recipe);
+    const cJSON *options = cJSON_GetObjectItem(json, "options");
     assert_string_equal(text_of(json, "model"), "a?\x01z");
+    assert_int_equal(number_of(options, "steps"), 18);
+    assert_string_equal(text_of(options, "spacing"), "karras");
     cJSON_Delete(json);
     rin_string_free(recipe);
     assert_ok(rin_generator_write(g, 2, lab.picture, &error), &error);
