@@ -89,8 +89,9 @@ static bool compose(cJSON *json, const rin_generator *g, int64_t i, int columns,
 static rin_status make_recipe(const rin_generator *g, int64_t i, int columns, char **out, rin_error *error) {
     char *options = NULL;
     rin_config own = g->own;
-    own.sample.first = g->own.sample.first + part_of(g, i).first;
-    own.sample.count = part_of(g, i).count;
+    part made = part_of(g, i);
+    own.sample.first += made.first;
+    own.sample.count = made.count;
     /* What a sampler takes by itself may be another number one day. */
     own.sample.steps = g->sampling->route->options.steps;
     own.sample.spacing = g->sampling->route->options.spacing;
