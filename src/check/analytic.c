@@ -232,8 +232,6 @@ static void note_order(rin_check *check, const char *kind, double coarse, double
     }
 }
 
-enum { MOST_CONVERGENCE_STEPS = 100000 };
-
 static rin_status run_orders(rin_check *check, mixture *of, const float *x, const float *exact, int64_t n,
                              rin_error *error) {
     const cJSON *steps = cJSON_GetObjectItemCaseSensitive(check->options, "S"), *count,
@@ -247,9 +245,9 @@ static rin_status run_orders(rin_check *check, mixture *of, const float *x, cons
         double *nodes = NULL, far = 0;
         const cJSON *expected = cJSON_GetArrayItem(errors, index++);
         double asked = cJSON_IsNumber(count) ? count->valuedouble : 0;
-        if (!(asked >= 1 && asked <= MOST_CONVERGENCE_STEPS && asked == floor(asked)))
+        if (!(asked >= 1 && asked <= RIN_CASE_STEPS && asked == floor(asked)))
             return rin_error_set(error, RIN_ERR_FORMAT, "S lists %g; allowed are whole numbers from 1 to %d", asked,
-                                 MOST_CONVERGENCE_STEPS);
+                                 RIN_CASE_STEPS);
         rin_status status = rin_row_route_options(check->options, (int64_t)asked, &options, &nodes, error);
         rin_free(nodes);
         if (status == RIN_OK) status = error_of(of, &options, logsnr, x, exact, n, &far, error);

@@ -10,6 +10,8 @@
 
 #include "checkpoint/model_file.h"
 
+enum { RIN_CASE_STEPS = 100000 }; /* of a sampler: more are a mistake, and would never end */
+
 /* A case folder, open. */
 typedef struct rin_case {
     const char *folder, *device;

@@ -170,7 +170,7 @@ static rin_status sampling_options(const rin_check *check, rin_sampling_options 
         status = rin_config_set(&config, "sample.schedule", rin_check_word(check, "schedule", ""), error);
     config.sample.spacing = RIN_SPACING_UNIFORM;
     if (status == RIN_OK) status = rin_sampling_options_from(&config, options, error);
-    if (status == RIN_OK) status = read_steps(check, 100000, &options->route.steps, error);
+    if (status == RIN_OK) status = read_steps(check, RIN_CASE_STEPS, &options->route.steps, error);
     options->guidance = rin_check_number(check, "guidance", 0);
     options->route.td = rin_check_number(check, "td", 0);
     options->self_cond_decay = rin_check_number(check, "self_cond_decay", 0);

@@ -5,8 +5,6 @@
 
 #include "check/sampler_case.h"
 
-enum { MOST_STEPS = 100000 };
-
 /* ---- options ---- */
 
 /* The constant of a word of a list, -1 for one that is not in it. */
@@ -37,7 +35,7 @@ rin_status rin_row_route_options(const cJSON *row, int64_t steps, rin_route_opti
     if (sampler < 0 || place < 0)
         return rin_error_set(error, RIN_ERR_UNSUPPORTED, "there is no sampler '%.32s' or no spacing '%.32s'", kind,
                              spacing);
-    rin_status status = steps ? RIN_OK : rin_row_whole(row, "S", 1, MOST_STEPS, &steps, error);
+    rin_status status = steps ? RIN_OK : rin_row_whole(row, "S", 1, RIN_CASE_STEPS, &steps, error);
     if (status == RIN_OK) status = read_nodes(row, steps, nodes, error);
     if (status != RIN_OK) return status;
     *out = (rin_route_options){.sampler = (rin_sampler)sampler,
@@ -56,7 +54,7 @@ rin_status rin_row_route_options(const cJSON *row, int64_t steps, rin_route_opti
                                .churn_noise = rin_row_number(row, "s_noise", 1),
                                .jump = 1,
                                .repeats = 1};
-    if (cJSON_HasObjectItem(row, "jump")) status = rin_row_whole(row, "jump", 1, MOST_STEPS, &out->jump, error);
+    if (cJSON_HasObjectItem(row, "jump")) status = rin_row_whole(row, "jump", 1, RIN_CASE_STEPS, &out->jump, error);
     if (status == RIN_OK && cJSON_HasObjectItem(row, "repeats"))
         status = rin_row_whole(row, "repeats", 1, 1000, &out->repeats, error);
     if (status == RIN_OK) status = rin_schedule_parse(rin_row_word(row, "schedule", "cosine"), &out->schedule, error);
