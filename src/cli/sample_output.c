@@ -17,21 +17,43 @@ static int check_folder(const char *folder) {
     return rin_cli_fail_system(folder);
 }
 
+static const char *name_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* The folder that a file is in; freed by the caller, NULL without memory. */
+static char *folder_of(const char *path) {
+    size_t length = (size_t)(name_of(path) - path);
+    if (!length) return strdup(".");
+    return strndup(path, length > 1 ? length - 1 : length);
+}
+
 /* Before hours of work: whether there will be a place for its result. */
 static int check_place(const char *option, const char *out) {
     enum { LONGEST_NAME = 220 }; /* what is being written has a longer one */
-    const char *slash = strrchr(out, '/');
-    if (strlen(slash ? slash + 1 : out) > LONGEST_NAME)
+    if (strlen(name_of(out)) > LONGEST_NAME)
         return rin_cli_refuse("--%s %s: the name of the file is longer than %d bytes", option, out, LONGEST_NAME);
-    char *folder = strdup(out);
+    char *folder = folder_of(out);
     if (!folder) return rin_cli_fail_memory();
-    folder[slash ? slash - out + (slash == out) : 0] = '\0';
-    int code = check_folder(*folder ? folder : ".");
+    int code = check_folder(folder);
     free(folder);
     struct stat info;
     if (code == RIN_EXIT_OK && stat(out, &info) == 0 && !S_ISREG(info.st_mode))
         return rin_cli_refuse("--%s %s: it is there, and not a regular file", option, out);
     return code;
+}
+
+/* Whether two names, however spelt, are of one file. */
+static bool is_same_file(const char *one, const char *other) {
+    struct stat a, b;
+    if (strcmp(name_of(one), name_of(other)) != 0) return false;
+    char *first = folder_of(one), *second = folder_of(other);
+    bool same = first && second && stat(first, &a) == 0 && stat(second, &b) == 0 && a.st_dev == b.st_dev &&
+                a.st_ino == b.st_ino;
+    free(first);
+    free(second);
+    return same;
 }
 
 int rin_job_check_files(rin_job *j, const rin_cli_args *args) {
@@ -41,8 +63,8 @@ int rin_job_check_files(rin_job *j, const rin_cli_args *args) {
     if (!j->out)
         return rin_cli_refuse("rin sample needs --out FILE, a name that ends in .png or, of videos, in %s",
                               rin_video_suffixes());
-    if (j->film && strcmp(j->film, j->out) == 0)
-        return rin_cli_refuse("--film %s: --out has the same name; give another", j->film);
+    if (j->film && is_same_file(j->film, j->out))
+        return rin_cli_refuse("--film %s: --out is the same file; give another name", j->film);
     int code = check_place("out", j->out);
     return code == RIN_EXIT_OK && j->film ? check_place("film", j->film) : code;
 }

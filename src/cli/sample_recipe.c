@@ -37,6 +37,17 @@ int rin_job_read_recipe(rin_job *j, const rin_cli_args *args) {
     return rin_cli_refuse("--like %s: it does not say by which model it was made: add --model", path);
 }
 
+/* Whether the command line names a sampler, by its option or by --set. */
+static int asks_sampler(const rin_cli_args *args, bool *asks) {
+    rin_config *asked = NULL;
+    rin_error error = {0};
+    if (rin_config_create(&asked, &error) != RIN_OK) return rin_cli_fail(&error);
+    int code = rin_cli_config_apply(args, "sample", asked);
+    *asks = rin_config_is_set(asked, "sample.sampler");
+    rin_config_free(asked);
+    return code;
+}
+
 /* Steps and their spacing suit the sampler: another one brings its own. */
 static bool is_of_sampler(const char *key) {
     return strcmp(key, "sample.steps") == 0 || strcmp(key, "sample.spacing") == 0;
@@ -45,6 +56,9 @@ static bool is_of_sampler(const char *key) {
 static int apply_options(rin_job *j, const rin_cli_args *args) {
     const cJSON *option;
     rin_error error = {0};
+    bool other = false;
+    int code = asks_sampler(args, &other);
+    if (code != RIN_EXIT_OK) return code;
     cJSON_ArrayForEach(option, member(j, "options")) {
         enum { LONGEST_KEY = 80 };
         char key[LONGEST_KEY], number[RIN_CLI_NUMBER];
@@ -55,7 +69,7 @@ static int apply_options(rin_job *j, const rin_cli_args *args) {
             value = number;
         }
         snprintf(key, sizeof key, "sample.%s", option->string ? option->string : "");
-        if (is_of_sampler(key) && rin_cli_args_has(args, "sampler")) continue;
+        if (other && is_of_sampler(key)) continue;
         if (!value || rin_config_set(j->config, key, value, &error) != RIN_OK)
             return value ? rin_cli_fail(&error) : rin_cli_refuse("--like: its option %s has no value", key);
     }

@@ -107,7 +107,8 @@ for end in gif webp png; do
     has "$work/film.$end"
 done
 sample 2 "--film" --out "$work/a.png" --film "$work/film.txt"
-sample 2 "the same name" --out "$work/a.png" --film "$work/a.png"
+sample 2 "the same file" --out "$work/a.png" --film "$work/a.png"
+sample 2 "the same file" --out "$work/a.png" --film "$work/./a.png"
 sample 1 "No such file" --out "$work/a.png" --film "$work/nowhere/film.gif"
 
 # Files of their own are made again alone; another option beside changes what it names.
@@ -117,6 +118,8 @@ expect 0 "seed 6" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --s
 differ "$work/usual.png" "$work/b.png"
 sample 0 "" --out "$work/other.png" --seed 5 --count 4 --sampler dpmpp2m
 expect 0 "" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --sampler dpmpp2m --threads 1
+same "$work/other.png" "$work/b.png"
+expect 0 "" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --set sample.sampler=dpmpp2m --threads 1
 same "$work/other.png" "$work/b.png"
 expect 0 "2 pictures" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --count 2 --threads 1
 expect 0 "8 pictures" "$rin" sample --like "$work/usual.png" --out "$work/b.png" --class cat --count 8 --threads 1
