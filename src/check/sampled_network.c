@@ -53,7 +53,7 @@ static void close_other(other *o) {
 typedef struct run {
     rin_check *check;
     rin_sampling *sampling;
-    float *noise, *labels, *known, *mask, *made;
+    float *noise, *labels, *frames, *known, *mask, *made;
     rin_parts step_noise, estimates;
 } run;
 
@@ -88,27 +88,40 @@ static rin_status read_options(const cJSON *row, const rin_config *config, rin_s
     return status;
 }
 
+/* A picture to begin with has its first level in sigma_max. */
+static rin_status compare_grid(rin_check *check, const rin_sampling_options *options, rin_error *error) {
+    rin_route_options route = options->route;
+    bool begun = route.strength<1, between = route.sigma_max> 0;
+    route.strength = 1;
+    return begun && !between ? RIN_OK : rin_row_compare_grid(check, &route, options->nodes, error);
+}
+
 static rin_status read_inputs(run *r, rin_error *error) {
     rin_check *check = r->check;
     const rin_stream *s = &r->sampling->main;
+    rin_shape frames = rin_model_frames_shape(&s->config.model, s->batch);
     int64_t n = s->n_pixels, points = n / s->config.model.image_channels;
     bool masked = r->sampling->options.masked, begun = r->sampling->route->options.strength < 1;
     rin_status status = rin_check_values(check, "noise0", false, n, &r->noise, error);
     check->batch = s->batch;
     if (status == RIN_OK && s->n_labels)
         status = rin_check_read_labels(check, s->config.model.num_classes, &r->labels, error);
+    if (status == RIN_OK && s->config.model.seq_cond)
+        status = rin_check_values(check, "cond_frames", false, rin_shape_count(&frames), &r->frames, error);
     if (status == RIN_OK) status = rin_check_values(check, "known", !masked && !begun, n, &r->known, error);
     if (status == RIN_OK) status = rin_check_values(check, "mask", !masked, points, &r->mask, error);
     if (status == RIN_OK) status = rin_parts_read(check, "step_noise", n, &r->step_noise, error);
     if (status == RIN_OK) status = rin_parts_read(check, "estimates", n, &r->estimates, error);
-    if (status == RIN_OK && r->sampling->route->n_noises > r->step_noise.n_parts)
-        status = rin_error_set(error, RIN_ERR_SHAPE, "%lld noises are stored, the steps take %lld",
-                               (long long)r->step_noise.n_parts, (long long)r->sampling->route->n_noises);
+    if (status == RIN_OK) status = rin_parts_fit(&r->step_noise, r->sampling->route, error);
     return status;
 }
 
+static const cJSON *guided_list(const run *r) {
+    return cJSON_GetObjectItemCaseSensitive(r->check->options, "guided");
+}
+
 static rin_status compare_guided(const run *r, int64_t i, int64_t forwards, rin_error *error) {
-    const cJSON *guided = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(r->check->options, "guided"), (int)i);
+    const cJSON *guided = cJSON_GetArrayItem(guided_list(r), (int)i);
     if (!guided || (cJSON_IsTrue(guided) || guided->valuedouble != 0) == (forwards > 1)) return RIN_OK;
     return rin_error_set(error, RIN_ERR_NUMERIC, "evaluation %lld is%s guided", (long long)i,
                          forwards > 1 ? "" : " not");
@@ -119,6 +132,7 @@ static rin_status follow(run *r, rin_error *error) {
     int64_t n = s->main.n_pixels, done = 0;
     rin_sampling_start start = {.noise = r->noise,
                                 .labels = r->labels,
+                                .frames = r->frames,
                                 .picture = r->known,
                                 .mask = r->mask,
                                 .draw = rin_parts_draw,
@@ -133,6 +147,9 @@ static rin_status follow(run *r, rin_error *error) {
         if (status == RIN_OK) status = compare_guided(r, done++, s->n_forwards - before, error);
     }
     if (status == RIN_OK) status = rin_parts_end(&r->estimates, done, error);
+    if (status == RIN_OK && cJSON_IsArray(guided_list(r)) && cJSON_GetArraySize(guided_list(r)) != done)
+        status = rin_error_set(error, RIN_ERR_SHAPE, "%d evaluations are listed as guided or not, %lld were made",
+                               cJSON_GetArraySize(guided_list(r)), (long long)done);
     if (status == RIN_OK) rin_check_number_of(r->check, r->check->options, "evaluations", (double)done, 0, 1);
     if (status == RIN_OK) status = rin_sampling_pixels(s, r->made, error);
     rin_parts samples = {0};
@@ -157,9 +174,11 @@ static rin_status run_row(rin_check *check, const other *model, const other *gui
     if (status == RIN_OK)
         status = rin_sampling_create(&network, guide->weights ? &led_from : NULL, (int64_t)noise->shape[0], &options,
                                      &r.sampling, error);
+    if (status == RIN_OK) status = compare_grid(check, &options, error);
     if (status == RIN_OK) status = read_inputs(&r, error);
     if (status == RIN_OK) status = follow(&r, error);
-    float *const memory[] = {r.noise, r.labels, r.known, r.mask, r.made, r.step_noise.values, r.estimates.values};
+    float *const memory[] = {r.noise,           r.labels, r.frames, r.known, r.mask, r.made, r.step_noise.values,
+                             r.estimates.values};
     for (size_t i = 0; i < RIN_COUNT(memory); i++) rin_free(memory[i]);
     rin_free(nodes);
     rin_sampling_free(r.sampling);

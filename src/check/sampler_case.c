@@ -48,16 +48,31 @@ rin_status rin_row_route_options(const cJSON *row, int64_t steps, rin_route_opti
                                .rho = rin_row_number(row, "rho", 7),
                                .strength = 1,
                                .eta = rin_row_number(row, "eta", 0),
+                               .td = rin_row_number(row, "td", 0),
                                .churn = rin_row_number(row, "churn", 0),
                                .churn_min = rin_row_number(row, "s_min", 0),
                                .churn_max = rin_row_number(row, "s_max", INFINITY),
                                .churn_noise = rin_row_number(row, "s_noise", 1),
                                .jump = 1,
-                               .repeats = 1};
+                               .repeats = 1,
+                               .exact = true};
     if (cJSON_HasObjectItem(row, "jump")) status = rin_row_whole(row, "jump", 1, RIN_CASE_STEPS, &out->jump, error);
     if (status == RIN_OK && cJSON_HasObjectItem(row, "repeats"))
         status = rin_row_whole(row, "repeats", 1, 1000, &out->repeats, error);
     if (status == RIN_OK) status = rin_schedule_parse(rin_row_word(row, "schedule", "cosine"), &out->schedule, error);
+    return status;
+}
+
+rin_status rin_row_compare_grid(rin_check *check, const rin_route_options *options, const double *nodes,
+                                rin_error *error) {
+    const double tolerance = 1e-6;
+    rin_route *route = NULL;
+    rin_status status = nodes ? rin_route_create(options, &route, error) : RIN_OK;
+    for (int64_t i = 0; route && i <= options->steps; i++) {
+        double expected = rin_sigma_of_gamma(nodes[i]), found = rin_sigma_of_gamma(route->nodes[i]);
+        rin_check_note(check, "nodes", i, fabs(found - expected) / (expected > 0 ? expected : 1), tolerance);
+    }
+    rin_route_free(route);
     return status;
 }
 
@@ -105,9 +120,21 @@ rin_status rin_parts_end(const rin_parts *parts, int64_t n, rin_error *error) {
                          parts->name, (long long)n);
 }
 
+rin_status rin_parts_fit(rin_parts *noise, const rin_route *route, rin_error *error) {
+    rin_cursor cursor = {0};
+    rin_move move;
+    int64_t used = 0;
+    while (rin_route_next(route, &cursor, &move)) used += move.noise >= 0;
+    noise->in_order = noise->n_parts == used;
+    if (noise->in_order || noise->n_parts >= route->n_noises) return RIN_OK;
+    return rin_error_set(error, RIN_ERR_SHAPE, "%lld noises are stored, the steps take %lld and use %lld of them",
+                         (long long)noise->n_parts, (long long)route->n_noises, (long long)used);
+}
+
 void rin_parts_draw(void *user, int64_t number, float *noise) {
-    const rin_parts *parts = user;
+    rin_parts *parts = user;
     size_t bytes = (size_t)parts->each * sizeof *noise;
+    if (parts->in_order) number = parts->drawn++;
     if (number < parts->n_parts) memcpy(noise, parts->values + number * parts->each, bytes);
     else memset(noise, 0, bytes);
 }

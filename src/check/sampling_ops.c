@@ -94,9 +94,11 @@ static rin_status run_slerp(rin_check *check, const rin_stored_tensor *p, rin_er
     if (status == RIN_OK) status = rin_check_values(check, "b", false, n, &to, error);
     for (size_t i = 0; i < rin_safetensors_count(check->of->io) && status == RIN_OK; i++) {
         static const char folder[] = "slerp/";
-        const char *full = rin_safetensors_get(check->of->io, i)->name, *name = full + strlen(folder);
+        const char *full = rin_safetensors_get(check->of->io, i)->name;
         double u;
-        if (strncmp(full, folder, strlen(folder)) != 0 || !rin_number_parse_real(name, &u)) continue;
+        if (strncmp(full, folder, strlen(folder)) != 0) continue;
+        const char *name = full + strlen(folder);
+        if (!rin_number_parse_real(name, &u)) continue;
         rin_parts expected = {0};
         for (int64_t k = 0; k < examples; k++) rin_slerp(from + k * each, to + k * each, u, made + k * each, each);
         status = rin_parts_read(check, name, RIN_MAX(n, 1), &expected, error);

@@ -7,18 +7,19 @@
 
 float rin_mix_published(const rin_mixture *m, float signal, float noise, float x, float estimate) {
     float e = (x - signal * estimate) / noise;
-    return (m->of[RIN_SOURCE_X] * x + m->of[RIN_SOURCE_ESTIMATE] * estimate + m->of_eps * e) / m->divisor;
+    float mean = (float)m->of[RIN_SOURCE_X] * x + (float)m->of[RIN_SOURCE_ESTIMATE] * estimate;
+    return (mean + (float)m->of_eps * e) / (float)m->divisor;
 }
 
 void rin_mix(const rin_mixture *m, double gamma, const float *const *sources, float *out, int64_t n) {
     const float *x = sources[RIN_SOURCE_X], *estimate = sources[RIN_SOURCE_ESTIMATE];
     const float signal = (float)sqrt(gamma), noise = (float)sqrt(1 - gamma);
     for (int64_t i = 0; i < n; i++) {
-        float sum = m->of_eps != 0 ? rin_mix_published(m, signal, noise, x[i], estimate[i]) : 0;
+        double sum = m->of_eps != 0 ? (double)rin_mix_published(m, signal, noise, x[i], estimate[i]) : 0;
         for (int k = m->of_eps != 0 ? RIN_SOURCE_NOISE : 0; k < RIN_N_SOURCES; k++) {
-            if (m->of[k] != 0) sum += m->of[k] * sources[k][i];
+            if (m->of[k] != 0) sum += m->of[k] * (double)sources[k][i];
         }
-        out[i] = sum;
+        out[i] = (float)sum;
     }
 }
 

@@ -16,13 +16,17 @@ double rin_lambda_of_gamma(double gamma) {
     return (log(gamma) - log1p(-gamma)) / 2;
 }
 
+bool rin_grid_is_published(const rin_route_options *o) {
+    return !o->exact && o->spacing == RIN_SPACING_UNIFORM && rin_sampler_find(o->sampler)->published;
+}
+
 /* ---- spacings: level i of the grid, i = 0 .. steps; `end` is the last one ---- */
 
 typedef double spacing_fn(const rin_route_options *o, int64_t i);
 
 static double uniform(const rin_route_options *o, int64_t i) {
     double t = o->strength * (1 - (double)i / (double)o->steps);
-    if (!rin_sampler_find(o->sampler)->published) return rin_gamma_exact(&o->schedule, t);
+    if (!rin_grid_is_published(o)) return rin_gamma_exact(&o->schedule, t);
     return (double)fmaxf(rin_gamma(&o->schedule, t), 1e-9f);
 }
 

@@ -7,6 +7,8 @@
 
 /* Whether a spacing goes by times of the schedule, rather than between two sigmas. */
 bool rin_spacing_is_timed(rin_spacing spacing);
+/* Whether levels and steps are those of the authors' code, in float. */
+bool rin_grid_is_published(const rin_route_options *options);
 /* nodes [steps + 1], and the sigmas that were left to rule. Errors: CONFIG. */
 rin_status rin_grid_make(rin_route_options *options, double *nodes, rin_error *error) RIN_CHECKED;
 /* Errors: CONFIG when signal levels do not increase within (0, 1]. */

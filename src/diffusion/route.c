@@ -19,8 +19,8 @@ static void remember(rin_cursor *c, double gamma) {
 static void renoise(double gamma, double lower, double spread, rin_move *move) {
     move->kind = RIN_MOVE_RENOISE;
     move->gamma = lower;
-    move->x.of[RIN_SOURCE_X] = (float)sqrt(lower / gamma);
-    move->x.of[RIN_SOURCE_NOISE] = (float)(spread * sqrt(1 - lower / gamma));
+    move->x.of[RIN_SOURCE_X] = sqrt(lower / gamma);
+    move->x.of[RIN_SOURCE_NOISE] = spread * sqrt(1 - lower / gamma);
 }
 
 /* The level that churn goes back to before a step; that of the node where there is none. */
@@ -39,7 +39,7 @@ static rin_transition transition_of(const rin_route *route, const rin_cursor *c)
                         .n_before = c->n_before,
                         .last = c->node == o->steps - 1,
                         .second = c->phase == AT_SECOND,
-                        .published = route->sampler->published && o->spacing == RIN_SPACING_UNIFORM,
+                        .published = rin_grid_is_published(o),
                         .eta = o->eta};
     if (o->td != 0 && o->spacing == RIN_SPACING_UNIFORM) {
         double time = o->strength * (1 - ((double)c->node + 1 + o->td) / (double)o->steps);
@@ -137,6 +137,9 @@ static rin_status check(const rin_route_options *o, const rin_sampler_row *sampl
         return rin_error_set(error, RIN_ERR_CONFIG,
                              "sample.steps = %lld, jump = %lld, repeats = %lld: each must be at least 1",
                              (long long)o->steps, (long long)o->jump, (long long)o->repeats);
+    if (!(o->eta >= 0) || !(o->churn >= 0))
+        return rin_error_set(error, RIN_ERR_CONFIG, "sample.eta = %g, sample.churn = %g: neither can be below 0",
+                             o->eta, o->churn);
     if (o->eta != 0 && !sampler->eta) return refuse("eta", o->eta, name, "ddim, euler and dpmpp2m do", error);
     if (o->churn != 0 && !sampler->churn) return refuse("churn", o->churn, name, "heun does", error);
     if (o->td != 0 && (!sampler->td || o->spacing != RIN_SPACING_UNIFORM))

@@ -32,8 +32,8 @@ typedef enum rin_source {
  * noise. In exact numbers that is another mixture; in a step from gamma 1e-9 it loses 1e-3, which their numbers carry.
  */
 typedef struct rin_mixture {
-    float of[RIN_N_SOURCES];
-    float of_eps, divisor;
+    double of[RIN_N_SOURCES];
+    double of_eps, divisor;
 } rin_mixture;
 
 /* What the second kind makes of one number, without the noise. signal, noise: of the level at which x was estimated. */
@@ -59,7 +59,8 @@ typedef struct rin_sampler_row {
     int keeps;           /* estimates of earlier steps that are mixed, 0 to 2 */
     bool corrects;       /* keeps a base */
     bool noisy;          /* always mixes noise in */
-    bool published;      /* with spacing uniform: mixes as the authors do, whose signal levels are floats */
+    bool published;      /* unless it must be exact, with spacing uniform: mixes as the authors do, whose signal levels
+                            are floats */
     bool eta, churn, td; /* which of these options it takes */
     void (*mix)(const rin_transition *t, rin_mixture *x, rin_mixture *base);
     /* Whether the step wants a second estimate, of what mix made of the first. NULL: never. */
@@ -88,6 +89,7 @@ typedef struct rin_route_options {
     double eta, td;
     double churn, churn_min, churn_max, churn_noise;
     int64_t jump, repeats; /* RePaint's walk; repeats 1: none */
+    bool exact;            /* without the rounding of published numbers, whatever the sampler */
 } rin_route_options;
 
 typedef enum rin_move_kind {

@@ -239,14 +239,20 @@ static rin_status run_reference(rin_sampling *s, double gamma, rin_error *error)
     return status;
 }
 
+/* As the op mix reads them. */
+static void write_factors(const rin_mixture *mixture, float *factors) {
+    for (int k = 0; k < RIN_N_SOURCES; k++) factors[k] = (float)mixture->of[k];
+    factors[RIN_N_SOURCES] = (float)mixture->of_eps;
+    factors[RIN_N_SOURCES + 1] = (float)mixture->divisor;
+}
+
 static rin_status write_numbers(rin_sampling *s, const rin_move *move, bool guided, rin_error *error) {
     const rin_sampling_options *o = &s->options;
     const float level[RIN_N_LEVEL] = {(float)sqrt(move->gamma), (float)sqrt(1 - move->gamma),
                                       guided ? (float)o->guidance : 0, guided ? (float)o->rescale : 0};
-    const rin_mixture mixtures[] = {move->x, move->base};
     float factors[2 * RIN_N_FACTORS];
-    _Static_assert(sizeof mixtures == sizeof factors, "the op mix reads mixtures as they are");
-    memcpy(factors, mixtures, sizeof factors);
+    write_factors(&move->x, factors);
+    write_factors(&move->base, factors + RIN_N_FACTORS);
     rin_status status = rin_program_write(s->main.program, "level", level, RIN_COUNT(level), error);
     if (status == RIN_OK) status = rin_program_write(s->main.program, "factors", factors, RIN_COUNT(factors), error);
     return status;

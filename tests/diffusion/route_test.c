@@ -214,11 +214,10 @@ static void test_last_steps(void **state) {
         rin_move move, last = {0};
         while (rin_route_next(route, &cursor, &move)) last = move;
         double gamma = route->nodes[5], next = route->nodes[6], of_x = sqrt((1 - next) / (1 - gamma));
-        double of_estimate = sqrt(next) - sqrt(gamma) * of_x,
-               of_corrected = of_x * (double)last.base.of[RIN_SOURCE_ESTIMATE];
+        double of_estimate = sqrt(next) - sqrt(gamma) * of_x, of_corrected = of_x * last.base.of[RIN_SOURCE_ESTIMATE];
         assert_true(next < 1);
         assert_float_equal(last.x.of[RIN_SOURCE_ESTIMATE], of_estimate + of_corrected, 1e-6);
-        assert_float_equal(last.x.of[RIN_SOURCE_BEFORE], of_x * (double)last.base.of[RIN_SOURCE_BEFORE], 1e-6);
+        assert_float_equal(last.x.of[RIN_SOURCE_BEFORE], of_x * last.base.of[RIN_SOURCE_BEFORE], 1e-6);
         rin_route_free(route);
     }
 }
@@ -388,6 +387,12 @@ static void test_who_takes_what(void **state) {
     rin_route_free(route_create(&options));
     options.churn = 1;
     assert_route_refused(options, "sample.churn");
+    options = route_options(RIN_SAMPLER_DDIM, RIN_SPACING_UNIFORM, 10);
+    options.eta = -0.5;
+    assert_route_refused(options, "below 0");
+    options = route_options(RIN_SAMPLER_HEUN, RIN_SPACING_KARRAS, 10);
+    options.churn = NAN;
+    assert_route_refused(options, "below 0");
     options = route_options(RIN_SAMPLER_DDIM, RIN_SPACING_QUADRATIC, 10);
     options.td = 1;
     assert_route_refused(options, "sample.td");

@@ -155,12 +155,12 @@ static line mix_lines(const rin_mixture *m, double gamma, const line *sources) {
     line sum = {{0}};
     if (m->of_eps != 0) {
         line eps = plus(sources[RIN_SOURCE_X], -sqrt(gamma), sources[RIN_SOURCE_ESTIMATE]);
-        sum = plus(sum, (double)m->of[RIN_SOURCE_X] / (double)m->divisor, sources[RIN_SOURCE_X]);
-        sum = plus(sum, (double)m->of[RIN_SOURCE_ESTIMATE] / (double)m->divisor, sources[RIN_SOURCE_ESTIMATE]);
-        sum = plus(sum, (double)m->of_eps / sqrt(1 - gamma) / (double)m->divisor, eps);
-        return plus(sum, (double)m->of[RIN_SOURCE_NOISE], sources[RIN_SOURCE_NOISE]);
+        sum = plus(sum, m->of[RIN_SOURCE_X] / m->divisor, sources[RIN_SOURCE_X]);
+        sum = plus(sum, m->of[RIN_SOURCE_ESTIMATE] / m->divisor, sources[RIN_SOURCE_ESTIMATE]);
+        sum = plus(sum, m->of_eps / sqrt(1 - gamma) / m->divisor, eps);
+        return plus(sum, m->of[RIN_SOURCE_NOISE], sources[RIN_SOURCE_NOISE]);
     }
-    for (int k = 0; k < RIN_N_SOURCES; k++) sum = plus(sum, (double)m->of[k], sources[k]);
+    for (int k = 0; k < RIN_N_SOURCES; k++) sum = plus(sum, m->of[k], sources[k]);
     return sum;
 }
 
@@ -417,14 +417,14 @@ static void test_correction_of_unipc(void **state) {
     rin_move move;
     double lambda[3] = {0};
     for (int i = 0; rin_route_next(route, &cursor, &move); i++) {
-        const float *of = move.base.of;
+        const double *of = move.base.of;
         double noise = sqrt(1 - move.gamma);
         memmove(lambda + 1, lambda, 2 * sizeof *lambda);
         lambda[0] = rin_lambda_of_gamma(move.gamma);
         for (int degree = 0; i > 0 && degree <= (i > 1 ? 2 : 0); degree++) {
             double expected = noise * (integral(degree, lambda[0]) - integral(degree, lambda[1])), got = 0;
             for (int k = 0; k < 3; k++)
-                got += (double)of[k == 0 ? RIN_SOURCE_ESTIMATE : RIN_SOURCE_BEFORE + k - 1] * pow(lambda[k], degree);
+                got += of[k == 0 ? RIN_SOURCE_ESTIMATE : RIN_SOURCE_BEFORE + k - 1] * pow(lambda[k], degree);
             if (!(fabs(got - expected) <= 1e-5)) fail_msg("step %d, degree %d: %g, not %g", i, degree, got, expected);
         }
         if (i == 1) assert_float_equal(of[RIN_SOURCE_ESTIMATE], of[RIN_SOURCE_BEFORE], 1e-7);

@@ -7,6 +7,7 @@
 #include "support/json.h"
 #include "support/lab.h"
 
+#include "check/sampler_case.h"
 #include "checkpoint/safetensors.h"
 
 static const char *const cases[] = {"tests/golden_samplers/analytic.json", "tests/golden_samplers/network.json"};
@@ -124,6 +125,26 @@ static void other_node(cJSON *json) {
     cJSON_ReplaceItemInArray(nodes, 3, cJSON_CreateNumber(cJSON_GetArrayItem(nodes, 3)->valuedouble * 1.001));
 }
 
+static void other_network_node(cJSON *json) {
+    cJSON *nodes = cJSON_GetObjectItemCaseSensitive(row_of(json, "cases", "img2img"), "nodes");
+    cJSON_ReplaceItemInArray(nodes, 2, cJSON_CreateNumber(cJSON_GetArrayItem(nodes, 2)->valuedouble * 1.0001));
+}
+
+static void fewer_guided(cJSON *json) {
+    cJSON_DeleteItemFromArray(cJSON_GetObjectItemCaseSensitive(row_of(json, "cases", "dpmpp2m_interval"), "guided"), 7);
+}
+
+static void asymmetric(cJSON *json) {
+    cJSON_AddNumberToObject(row_of(json, "cases", "ddim_uniform"), "td", 1);
+}
+
+/* Which is the same sampler. */
+static void by_another_name(cJSON *json) {
+    cJSON *row = row_of(json, "cases", "ddim_eta1");
+    cJSON_ReplaceItemInObjectCaseSensitive(row, "kind", cJSON_CreateString("ddpm@small"));
+    cJSON_DeleteItemFromObjectCaseSensitive(row, "eta");
+}
+
 static void other_count(cJSON *json) {
     replace(row_of(json, "cases", "heun_karras"), "evaluations", 16);
 }
@@ -210,6 +231,7 @@ static void test_faulty_cases_fail(void **state) {
         {0, "slerp/0.25", NULL, "slerp"},
         {0, NULL, other_node, "heun_karras"},
         {0, NULL, other_count, "heun_karras"},
+        {0, NULL, asymmetric, "ddim_uniform"},
         {0, NULL, other_error, "convergence 0"},
         {0, NULL, other_mean, "moments 0"},
         {0, NULL, other_sigma, "grids 0"},
@@ -219,7 +241,9 @@ static void test_faulty_cases_fail(void **state) {
         {1, "inpaint/mask", NULL, "inpaint"},
         {1, "sde_v_scaled/step_noise", NULL, "sde_v_scaled"},
         {1, NULL, outside, "not the name of a case"},
+        {1, NULL, other_network_node, "img2img"},
         {1, NULL, other_guided, "guided"},
+        {1, NULL, fewer_guided, "guided"},
         {1, NULL, no_guidance, "heun_guided_interval"},
         {1, NULL, other_hiddens, "dpmpp2m_interval_own_hiddens"},
         {1, NULL, other_guide, "dpmpp2m_autoguided"},
@@ -231,6 +255,7 @@ static void test_faulty_cases_fail(void **state) {
     tally t;
     make_folder();
     for (int which = 0; which < 2; which++) assert_int_equal(run_changed(which, NULL, NULL, &t), 0);
+    assert_int_equal(run_changed(0, NULL, by_another_name, &t), 0);
     for (size_t i = 0; i < RIN_COUNT(faults); i++) {
         int failed = run_changed(faults[i].which, faults[i].tensor, faults[i].change, &t);
         if (failed != 1) fail_msg("fault %zu fails %d checks, first %s", i, failed, t.first);
@@ -243,10 +268,52 @@ static void test_faulty_cases_fail(void **state) {
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* Noise is stored by step, or in the order of its use without that of a last step, which ends without. */
+static void test_noise_is_stored_either_way(void **state) {
+    (void)state;
+    enum { STEPS = 4, WALK = 8 };
+    static const struct {
+        int64_t stored, jump, drawn[WALK]; /* which part each use takes */
+    } rows[] = {{4, STEPS, {0, 1, 2}}, {3, STEPS, {0, 1, 2}}, {7, 2, {0, 1, 2, 4, 5}}, {5, 2, {0, 1, 2, 3, 4}}};
+    for (size_t i = 0; i < RIN_COUNT(rows); i++) {
+        rin_route_options options = {.sampler = RIN_SAMPLER_DPMPP2M,
+                                     .spacing = RIN_SPACING_LOGSNR,
+                                     .steps = STEPS,
+                                     .sigma_max = 10,
+                                     .sigma_min = 0.1,
+                                     .b_scale = 1,
+                                     .n_pixels = 1,
+                                     .strength = 1,
+                                     .rho = 7,
+                                     .eta = 1,
+                                     .jump = rows[i].jump,
+                                     .repeats = rows[i].jump < STEPS ? 2 : 1};
+        float values[WALK] = {0, 1, 2, 3, 4, 5, 6, 7};
+        rin_parts parts = {.values = values, .n_parts = rows[i].stored, .each = 1};
+        rin_route *route;
+        rin_cursor cursor = {0};
+        rin_move move;
+        rin_error error = {0};
+        int uses = 0;
+        assert_ok(rin_route_create(&options, &route, &error), &error);
+        assert_ok(rin_parts_fit(&parts, route, &error), &error);
+        while (rin_route_next(route, &cursor, &move)) {
+            float noise;
+            if (move.noise < 0) continue;
+            rin_parts_draw(&parts, move.noise, &noise);
+            assert_int_equal((int64_t)noise, rows[i].drawn[uses++]);
+        }
+        parts.n_parts = uses - 1;
+        assert_int_equal(rin_parts_fit(&parts, route, &error), RIN_ERR_SHAPE);
+        rin_route_free(route);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases_pass),
         cmocka_unit_test(test_faulty_cases_fail),
+        cmocka_unit_test(test_noise_is_stored_either_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

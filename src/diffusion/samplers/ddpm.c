@@ -19,9 +19,9 @@ static void published(const rin_transition *t, bool small, rin_mixture *x) {
 /* The mean of the posterior, without differences that cancel. */
 static void exact(const rin_transition *t, bool small, rin_mixture *x) {
     double kept = t->gamma / t->next, rest = (1 - t->next) / (1 - t->gamma);
-    x->of[RIN_SOURCE_X] = (float)(sqrt(kept) * rest);
-    x->of[RIN_SOURCE_ESTIMATE] = (float)(sqrt(t->next) * (1 - kept) / (1 - t->gamma));
-    x->of[RIN_SOURCE_NOISE] = (float)sqrt((1 - kept) * (small ? rest : 1));
+    x->of[RIN_SOURCE_X] = sqrt(kept) * rest;
+    x->of[RIN_SOURCE_ESTIMATE] = sqrt(t->next) * (1 - kept) / (1 - t->gamma);
+    x->of[RIN_SOURCE_NOISE] = sqrt((1 - kept) * (small ? rest : 1));
 }
 
 void rin_mix_ddpm(const rin_transition *t, rin_mixture *x, rin_mixture *base) {

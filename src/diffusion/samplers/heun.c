@@ -13,11 +13,11 @@ bool rin_heun_has_second(const rin_transition *t) {
 void rin_mix_heun(const rin_transition *t, rin_mixture *x, rin_mixture *base) {
     (void)base;
     if (!t->second) {
-        x->of[RIN_SOURCE_X] = (float)rin_multistep(t, 1, 0, x);
+        x->of[RIN_SOURCE_X] = rin_multistep(t, 1, 0, x);
         return;
     }
     double factor = sqrt(t->next) / 2 * (rin_sigma_of_gamma(t->gamma) / rin_sigma_of_gamma(t->next) - 1);
     x->of[RIN_SOURCE_X] = 1;
-    x->of[RIN_SOURCE_ESTIMATE] = (float)factor;
-    x->of[RIN_SOURCE_BEFORE] = (float)-factor;
+    x->of[RIN_SOURCE_ESTIMATE] = factor;
+    x->of[RIN_SOURCE_BEFORE] = -factor;
 }

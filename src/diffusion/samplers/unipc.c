@@ -18,15 +18,15 @@ static void correct(const rin_transition *t, rin_mixture *base) {
         r2 = b1 - r1;
     }
     double step = -sqrt(t->gamma) * b;
-    base->of[RIN_SOURCE_BASE] = (float)sqrt((1 - t->gamma) / (1 - t->before[0]));
-    base->of[RIN_SOURCE_ESTIMATE] = (float)(step * r2);
-    base->of[RIN_SOURCE_BEFORE] = (float)(step * (1 + r1 / ratio - r2));
-    base->of[RIN_SOURCE_BEFORE_2] = (float)(-step * r1 / ratio);
+    base->of[RIN_SOURCE_BASE] = sqrt((1 - t->gamma) / (1 - t->before[0]));
+    base->of[RIN_SOURCE_ESTIMATE] = step * r2;
+    base->of[RIN_SOURCE_BEFORE] = step * (1 + r1 / ratio - r2);
+    base->of[RIN_SOURCE_BEFORE_2] = -step * r1 / ratio;
 }
 
 void rin_mix_unipc(const rin_transition *t, rin_mixture *x, rin_mixture *base) {
     if (t->n_before > 0) correct(t, base);
     else base->of[RIN_SOURCE_X] = 1;
     double of_base = rin_multistep(t, 2, 0, x);
-    for (int i = 0; i < RIN_N_SOURCES; i++) x->of[i] += (float)(of_base * (double)base->of[i]);
+    for (int i = 0; i < RIN_N_SOURCES; i++) x->of[i] += of_base * base->of[i];
 }

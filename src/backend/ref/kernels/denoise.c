@@ -82,9 +82,9 @@ RIN_REF(estimate) {
 
 /* In float whatever the precision: its rounding is part of the reference numbers. */
 static void published(const real *factors, const real *level, const real *x, const real *x0, real *out, int64_t n) {
-    rin_mixture m = {.of = {(float)factors[RIN_SOURCE_X], 0, (float)factors[RIN_SOURCE_ESTIMATE]},
-                     .of_eps = (float)factors[RIN_N_SOURCES],
-                     .divisor = (float)factors[RIN_N_SOURCES + 1]};
+    rin_mixture m = {.of = {(double)factors[RIN_SOURCE_X], 0, (double)factors[RIN_SOURCE_ESTIMATE]},
+                     .of_eps = (double)factors[RIN_N_SOURCES],
+                     .divisor = (double)factors[RIN_N_SOURCES + 1]};
     for (int64_t i = 0; i < n; i++)
         out[i] = rin_mix_published(&m, (float)level[SIGNAL], (float)level[NOISE], (float)x[i], (float)x0[i]);
 }
