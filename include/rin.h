@@ -319,9 +319,10 @@ RIN_API rin_status rin_generator_write_way(const rin_generator *generator, const
  * "rin": 1, "seed" (a text), "first" and "count" of pictures to make; "picture": which of them it is, where it cannot
  * be made alone, being between two seeds; "columns" of a grid, "classes" (-1: none; not for a model without),
  * "options" (all of sample.*), "other_seed"; "model", "guide", "picture_file" and "mask_file" as the request named
- * them; "model_steps", "weights" and "guide_weights" (hashes), "evaluations" of the network for a picture. Not in it
- * are the frames that a video goes on from. PNG files carry it as a text with the key "rin", beside short ones for
- * people, unless it is longer than 1 MiB. *json is freed by rin_string_free. Errors: ARG for another i; MEMORY.
+ * them; "model_steps"; "weights", "guide_weights", "picture_pixels" and "mask_pixels" (hashes); "evaluations" of the
+ * network for a picture. Not in it are the frames that a video goes on from. PNG files carry it as a text with the key
+ * "rin", beside short ones for people, unless it is longer than 1 MiB. *json is freed by rin_string_free. Errors: ARG
+ * for another i; MEMORY.
  */
 RIN_API rin_status rin_generator_recipe(const rin_generator *generator, int64_t i, char **json, rin_error *error);
 /*

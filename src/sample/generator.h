@@ -26,11 +26,12 @@ struct rin_generator {
     int64_t *n_truth; /* [count] frames of it */
     int64_t frames;   /* of a picture: 1, of a video more */
     int64_t per_frame, per_picture;
-    int64_t n_forwards;            /* of batches and parts before this one */
-    char *names[RIN_N_NAMES];      /* of what was given, as files that are written say them; NULL: unknown */
-    char (*hashes)[RIN_HASH_TEXT]; /* [2] of the weights of model and guide; "" until a file asks for them */
-    bool begun;                    /* the current one is under way */
-    double started;                /* clock */
+    int64_t n_forwards;       /* of batches and parts before this one */
+    char *names[RIN_N_NAMES]; /* of what was given, as files that are written say them; NULL: unknown */
+    /* [RIN_N_NAMES] of the weights of models, "" until a file asks for them, and of pixels; "" where there are none */
+    char (*hashes)[RIN_HASH_TEXT];
+    bool begun;     /* the current one is under way */
+    double started; /* clock */
 };
 
 #endif

@@ -45,21 +45,27 @@ static int64_t evaluations_of(const rin_generator *g) {
 
 /* Each is asked for once: they take reading all weights. */
 static rin_status find_hashes(const rin_generator *g, rin_error *error) {
-    const rin_model *const models[] = {g->model, g->guide};
+    const rin_model *const models[] = {[RIN_NAME_MODEL] = g->model, [RIN_NAME_GUIDE] = g->guide};
     rin_status status = RIN_OK;
-    for (int i = 0; i < 2 && status == RIN_OK; i++) {
+    for (size_t i = 0; i < RIN_COUNT(models) && status == RIN_OK; i++) {
         if (models[i] && !*g->hashes[i])
             status = rin_weights_hash(models[i]->weights, RIN_ARENA_EMA, g->hashes[i], error);
     }
     return status;
 }
 
-static bool add_models(cJSON *json, const rin_generator *g) {
-    return add_name(json, "model", g->names[RIN_NAME_MODEL]) &&
-           add_number(json, "model_steps", rin_model_steps(g->model)) &&
-           cJSON_AddStringToObject(json, "weights", g->hashes[0]) &&
-           (!g->guide || (add_name(json, "guide", g->names[RIN_NAME_GUIDE]) &&
-                          cJSON_AddStringToObject(json, "guide_weights", g->hashes[1])));
+/* What was given: its name, and by the hash of its numbers whether a file of that name is still the same. */
+static bool add_given(cJSON *json, const rin_generator *g) {
+    static const char *const keys[RIN_N_NAMES][2] = {[RIN_NAME_MODEL] = {"model", "weights"},
+                                                     [RIN_NAME_GUIDE] = {"guide", "guide_weights"},
+                                                     [RIN_NAME_PICTURE] = {"picture_file", "picture_pixels"},
+                                                     [RIN_NAME_MASK] = {"mask_file", "mask_pixels"}};
+    bool good = add_number(json, "model_steps", rin_model_steps(g->model));
+    for (int i = 0; i < RIN_N_NAMES && good; i++) {
+        good = add_name(json, keys[i][0], g->names[i]) &&
+               (!*g->hashes[i] || cJSON_AddStringToObject(json, keys[i][1], g->hashes[i]));
+    }
+    return good;
 }
 
 /* The pictures that have to be made: all, or one that can be made alone. */
@@ -80,9 +86,8 @@ static bool compose(cJSON *json, const rin_generator *g, int64_t i, int columns,
            (i >= 0 || add_number(json, "columns", columns)) &&
            (i < 0 || made.alone || add_number(json, "picture", i)) && add_classes(json, g, made.first, made.count) &&
            cJSON_AddRawToObject(json, "options", options) &&
-           (!g->between || add_seed(json, "other_seed", g->other_seed)) && add_models(json, g) &&
-           add_name(json, "picture_file", g->names[RIN_NAME_PICTURE]) &&
-           add_name(json, "mask_file", g->names[RIN_NAME_MASK]) && add_number(json, "evaluations", evaluations_of(g));
+           (!g->between || add_seed(json, "other_seed", g->other_seed)) && add_given(json, g) &&
+           add_number(json, "evaluations", evaluations_of(g));
 }
 
 /* Of picture i, or with i = -1 of a grid of so many columns. */

@@ -56,6 +56,22 @@ static rin_status check_count(int64_t count, int64_t per_picture, rin_error *err
                          (long long)count, (long long)most);
 }
 
+/* Numbers of classes mean the same to both. */
+static rin_status check_guide_classes(const rin_sample_request *r, rin_error *error) {
+    int64_t n = r->guide ? rin_model_class_count(r->model) : 0;
+    if (n != rin_model_class_count(r->guide)) return RIN_OK; /* refused with the rest of the networks */
+    for (int64_t i = 0; i < n; i++) {
+        const char *own = rin_model_class_name(r->model, i), *other = rin_model_class_name(r->guide, i);
+        if (!*own || !*other || strcmp(own, other) == 0) continue;
+        return rin_error_set(
+            error, RIN_ERR_CONFIG,
+            "class %lld is '%.100s' to the model and '%.100s' to the guide: allowed is a guide that was "
+            "trained for the same classes",
+            (long long)i, own, other);
+    }
+    return RIN_OK;
+}
+
 /* What only pictures can have. */
 static rin_status check_request(const rin_sample_request *r, const rin_config *config, rin_error *error) {
     bool video = config->model.seq_len > 1;
@@ -74,7 +90,8 @@ static rin_status check_request(const rin_sample_request *r, const rin_config *c
     if (config->sample.repeats > 1 && !r->mask)
         return rin_error_set(error, RIN_ERR_CONFIG, "sample.repeats = %lld: steps are made again around a mask only",
                              (long long)config->sample.repeats);
-    return check_classes(r->model, r->count, r->classes, error);
+    rin_status status = check_guide_classes(r, error);
+    return status == RIN_OK ? check_classes(r->model, r->count, r->classes, error) : status;
 }
 
 /* ---- the generator ---- */
@@ -102,6 +119,14 @@ static rin_status take_picture(rin_generator *g, const rin_sample_request *r, in
     return RIN_OK;
 }
 
+static rin_status hash_pixels(const uint8_t *pixels, int64_t n, char out[RIN_HASH_TEXT], rin_error *error) {
+    rin_hash hash;
+    if (!pixels) return RIN_OK;
+    rin_hash_begin(&hash);
+    rin_hash_add(&hash, pixels, (size_t)n);
+    return rin_hash_end(&hash, out, error);
+}
+
 /* Of what is there. */
 static rin_status take_names(rin_generator *g, const rin_sample_request *r, rin_error *error) {
     const char *guide = r->guide_name || !r->guide ? r->guide_name : r->guide->path;
@@ -112,8 +137,11 @@ static rin_status take_names(rin_generator *g, const rin_sample_request *r, rin_
     for (int i = 0; i < RIN_N_NAMES; i++) {
         if (names[i] && !(g->names[i] = rin_strdup(names[i], error))) return RIN_ERR_MEMORY;
     }
-    g->hashes = rin_calloc(2, sizeof *g->hashes, error);
-    return g->hashes ? RIN_OK : RIN_ERR_MEMORY;
+    g->hashes = rin_calloc(RIN_N_NAMES, sizeof *g->hashes, error);
+    if (!g->hashes) return RIN_ERR_MEMORY;
+    rin_status status = hash_pixels(r->picture, g->per_picture, g->hashes[RIN_NAME_PICTURE], error);
+    if (status != RIN_OK) return status;
+    return hash_pixels(r->mask, g->per_picture / g->own.model.image_channels, g->hashes[RIN_NAME_MASK], error);
 }
 
 /* Room for what the steps make. */

@@ -147,20 +147,28 @@ static int64_t count_forwards(const rin_sampling *s) {
 
 /* ---- making one ---- */
 
-static rin_status check_guide(const rin_config *a, const rin_config *b, rin_error *error) {
-    const rin_config_model *m = &a->model, *n = &b->model;
-    const char *differs = m->image_height != n->image_height || m->image_width != n->image_width ? "size"
-                          : m->image_channels != n->image_channels                               ? "channels"
-                          : m->seq_len != n->seq_len || m->seq_cond != n->seq_cond               ? "frames"
-                          : m->num_classes != n->num_classes                                     ? "classes"
-                          : a->diffusion.pred_type != b->diffusion.pred_type                     ? "pred_type"
-                          : a->diffusion.b_scale != b->diffusion.b_scale                         ? "b_scale"
-                                                                                                 : NULL;
-    if (!differs) return RIN_OK;
-    return rin_error_set(error, RIN_ERR_CONFIG,
-                         "the guide has another %s than the model: allowed is one that was trained for the same "
-                         "pictures, classes and diffusion.pred_type, such as an earlier checkpoint",
-                         differs);
+static rin_status compare_option(const rin_config *model, const rin_config *guide, const char *key, rin_error *error) {
+    char *own = NULL, *other = NULL;
+    rin_status status = rin_config_get(model, key, &own, error);
+    if (status == RIN_OK) status = rin_config_get(guide, key, &other, error);
+    if (status == RIN_OK && strcmp(own, other) != 0)
+        status = rin_error_set(error, RIN_ERR_CONFIG,
+                               "%s is %s for the model and %s for the guide: allowed is a guide that was trained for "
+                               "the same pictures, classes and diffusion.pred_type, such as an earlier checkpoint",
+                               key, own, other);
+    rin_free(own);
+    rin_free(other);
+    return status;
+}
+
+static rin_status check_guide(const rin_config *model, const rin_config *guide, rin_error *error) {
+    static const char *const keys[] = {"model.image_height", "model.image_width",  "model.image_channels",
+                                       "model.seq_len",      "model.seq_cond",     "model.num_classes",
+                                       "diffusion.b_scale",  "diffusion.pred_type"};
+    rin_status status = RIN_OK;
+    for (size_t i = 0; i < RIN_COUNT(keys) && status == RIN_OK; i++)
+        status = compare_option(model, guide, keys[i], error);
+    return status;
 }
 
 static rin_status check(const rin_network *network, const rin_network *guide, int64_t batch,
@@ -369,8 +377,10 @@ rin_status rin_sampling_pixels(const rin_sampling *s, float *pixels, rin_error *
     for (int64_t i = 0; i < s->main.n_pixels && status == RIN_OK; i++) {
         /* Clipping would make a grey or black picture of numbers that are none. */
         if (!isfinite(pixels[i]))
-            status = rin_error_set(error, RIN_ERR_NUMERIC,
-                                   "sampling: the network's output is not finite; the model's training went astray");
+            status = rin_error_set(
+                error, RIN_ERR_NUMERIC,
+                "sampling: the network's output is not finite; the training of the model%s went astray",
+                s->guide ? " or of the guide" : "");
         pixels[i] = pixels[i] * scale + 0.5f;
     }
     return status;

@@ -86,6 +86,23 @@ static rin_generator *make_again(const char *text) {
     return pictures_run(g);
 }
 
+/* The hash of a picture's pixels as the model takes them, where one was given. */
+static void check_pixels(const cJSON *json, const char *name, const char *key, int channels) {
+    char text[RIN_HASH_TEXT];
+    uint8_t *pixels;
+    rin_hash hash;
+    rin_error error = {0};
+    const char *path = text_of(json, name);
+    assert_true(!path == !text_of(json, key));
+    if (!path) return;
+    assert_ok(rin_picture_read(rin_model_config(model), path, channels, &pixels, &error), &error);
+    rin_hash_begin(&hash);
+    rin_hash_add(&hash, pixels, channels ? PICTURE_BYTES / 3 : PICTURE_BYTES);
+    assert_ok(rin_hash_end(&hash, text, &error), &error);
+    assert_string_equal(text_of(json, key), text);
+    rin_pixels_free(pixels);
+}
+
 static void check_members(const rin_generator *g, const char *text) {
     char hash[RIN_HASH_TEXT];
     rin_error error = {0};
@@ -101,6 +118,8 @@ static void check_members(const rin_generator *g, const char *text) {
     } else {
         assert_true(!text_of(json, "guide") && !text_of(json, "guide_weights"));
     }
+    check_pixels(json, "picture_file", "picture_pixels", 0);
+    check_pixels(json, "mask_file", "mask_pixels", 1);
     assert_int_equal(number_of(json, "evaluations"), g->n_forwards); /* of one batch */
     cJSON_Delete(json);
 }

@@ -127,20 +127,27 @@ static void test_guides(void **state) {
     struct {
         int64_t *option;
         const char *part;
-    } rows[] = {{&now->model.image_height, "another size"},       {&now->model.image_width, "another size"},
-                {&now->model.image_channels, "another channels"}, {&now->model.seq_len, "another frames"},
-                {&now->model.seq_cond, "another frames"},         {&now->model.num_classes, "another classes"}};
+    } rows[] = {{&now->model.image_height, "model.image_height is"},
+                {&now->model.image_width, "model.image_width is"},
+                {&now->model.image_channels, "model.image_channels is"},
+                {&now->model.seq_len, "model.seq_len is 1 for the model and 2 for the guide"},
+                {&now->model.seq_cond, "model.seq_cond is"},
+                {&now->model.num_classes, "model.num_classes is"}};
     for (size_t i = 0; i < RIN_COUNT(rows); i++) {
         ++*rows[i].option;
         refuse_guide(rows[i].part);
         *now = was;
     }
     now->diffusion.pred_type = RIN_PRED_V;
-    refuse_guide("another pred_type");
+    refuse_guide("diffusion.pred_type is eps for the model and v for the guide");
     *now = was;
     now->diffusion.b_scale = 0.5;
-    refuse_guide("another b_scale");
+    refuse_guide("diffusion.b_scale is 1 for the model and 0.5 for the guide");
     *now = was;
+    char *name = guide->description.classes[1];
+    guide->description.classes[1] = "another";
+    refuse_guide("class 1 is");
+    guide->description.classes[1] = name;
     rin_generator *g = pictures_make((rin_sample_request){.model = model, .count = 1, .guide = guide},
                                      "sample.guidance=0.5 sample.steps=3"),
                   *h = pictures_make((rin_sample_request){.model = model, .count = 1}, "sample.steps=3");

@@ -116,7 +116,7 @@ static void refuse_requests(const arguments *a, const rin_config *guided, const 
     refuse_request(wrong, RIN_ERR_CONFIG, "sample.guidance");
     wrong.config = guided;
     wrong.guide = a->video_model;
-    refuse_request(wrong, RIN_ERR_CONFIG, "the guide has another");
+    refuse_request(wrong, RIN_ERR_CONFIG, "for the guide");
     wrong.guide = NULL;
     wrong.config = repeated;
     refuse_request(wrong, RIN_ERR_CONFIG, "sample.repeats");
