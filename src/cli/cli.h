@@ -94,6 +94,7 @@ int rin_cli_config_build(const rin_cli_args *args, bool explain, rin_config **ou
 int rin_cli_config_apply(const rin_cli_args *args, const char *sections, rin_config *config);
 /* An option that holds a whole number; 0 for any other. */
 int64_t rin_cli_config_whole(const rin_config *config, const char *key);
+double rin_cli_config_real(const rin_config *config, const char *key);
 
 /* ---- standard error: lines that never wait for a reader. Control characters in them are shown as '?' ---- */
 

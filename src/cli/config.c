@@ -21,6 +21,14 @@ int64_t rin_cli_config_whole(const rin_config *config, const char *key) {
     return value;
 }
 
+double rin_cli_config_real(const rin_config *config, const char *key) {
+    char *text = NULL;
+    if (rin_config_get(config, key, &text, NULL) != RIN_OK) return 0;
+    double value = strtod(text, NULL);
+    rin_string_free(text);
+    return value;
+}
+
 static int refuse_preset(const char *name) {
     const char *nearest = NULL, *known;
     int least = (int)strlen(name) / 2 + 2;

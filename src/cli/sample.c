@@ -4,7 +4,8 @@
 
 static const rin_cli_option options[] = {
     {"model", "PATH", NULL, "A training run's folder or a .safetensors file", false},
-    {"out", "FILE", NULL, "The grid of pictures as .png; videos as .mp4, .gif, .webp, or a contact sheet as .png",
+    {"out", "FILE", NULL,
+     "Pictures in a grid as .png, of --interpolate also moving; videos as .mp4, .gif, .webp, or as .png a sheet",
      false},
     {"count", "N", "sample.count",
      "Pictures in all, spread evenly over the classes; unless given 8 a class, or 64 with none or over 10; 1 video",
@@ -21,10 +22,12 @@ static const rin_cli_option options[] = {
     {"guide", "PATH", NULL, "A weaker model to lead away from: a smaller one, or an earlier checkpoint", false},
     {"seed", "S", NULL, "The same seed gives the same pictures; drawn and printed unless given", false},
     {"init", "IMAGE", NULL, "Begin with this picture instead of noise", false},
-    {"strength", "S", "sample.strength", "How much of it is made anew, from 0.001 to 1; 0.6 unless given", false},
+    {"strength", "S", "sample.strength",
+     "How much of it is made anew, from 0.001 to 1; unless given 0.6, and 1 with --mask", false},
     {"mask", "IMAGE", NULL, "Make anew only what is white in this picture, and keep --init where it is black", false},
     {"interpolate", "SEED,SEED", NULL, "Pictures on the way from one seed to the other, --frames of them", false},
-    {"film", "FILE", NULL, "Also write how the pictures came about, as .gif, .webp, .mp4, or .png", false},
+    {"film", "FILE", NULL, "Also write how the pictures came about: up to 96 steps as .gif, .webp, .mp4, or 16 as .png",
+     false},
     {"like", "FILE", NULL, "Make what is in this PNG file again; other options change what they name", false},
     {"cond", "FILE", NULL, "Of a video model: the video that it continues; also a folder of numbered pictures", false},
     {"start", "SECONDS", NULL, "Where in it the given frames begin: 0 unless given; or 'end' for its last frames",
@@ -69,7 +72,20 @@ static rin_status create(const rin_job *j, rin_generator **generator, rin_error 
     return status;
 }
 
-static int generate(const rin_job *j, const rin_cli_args *args) {
+/* As rin_generator_run; what has a file of its own is written as soon as it is made. */
+static rin_status make(rin_job *j, rin_generator *generator, rin_listener listener, rin_error *error) {
+    while (!rin_generator_is_done(generator)) {
+        rin_progress progress;
+        rin_status status = rin_generator_step(generator, &progress, error);
+        if (status != RIN_OK) return status;
+        rin_job_write_made(j, generator);
+        bool goes_on = listener.on_progress(listener.user, &progress) || rin_generator_is_done(generator);
+        if (!goes_on) return RIN_ERR_CANCELLED;
+    }
+    return RIN_OK;
+}
+
+static int generate(rin_job *j, const rin_cli_args *args) {
     rin_cli_monitor monitor;
     rin_generator *generator = NULL;
     rin_error error = {0};
@@ -85,12 +101,11 @@ static int generate(const rin_job *j, const rin_cli_args *args) {
         if (j->between) printf("seeds %llu, %llu\n", (unsigned long long)j->seed, (unsigned long long)j->other_seed);
         else printf("seed %llu\n", (unsigned long long)j->seed);
         fflush(stdout);
-        status = rin_generator_run(generator, listener, &error);
+        status = make(j, generator, listener, &error);
     }
     rin_cli_monitor_end();
     if (status == RIN_ERR_CANCELLED) {
-        rin_cli_note("stopped; no %s were written", j->video ? "videos" : "pictures");
-        code = RIN_EXIT_INTERRUPTED;
+        code = rin_job_stop(j);
     } else if (status != RIN_OK) {
         code = rin_cli_fail(&error);
     } else if (code == RIN_EXIT_OK) {
@@ -105,6 +120,7 @@ static int run(const rin_cli_args *args) {
     int code = rin_job_check_files(&j, args);
     if (code == RIN_EXIT_OK) code = rin_job_fill(&j, args);
     if (code == RIN_EXIT_OK) code = rin_job_make_folder(&j);
+    if (code == RIN_EXIT_OK) code = rin_job_check_overlaps(&j);
     if (code == RIN_EXIT_OK) code = generate(&j, args);
     rin_job_clear(&j);
     return code;

@@ -21,6 +21,9 @@ typedef struct rin_job {
     uint8_t *picture, *mask; /* pixels of these; or NULL */
     rin_video_frames given;  /* what videos go on from */
     cJSON *recipe;           /* of --like, or NULL */
+    /* Files of their own so far: pictures that are made, those of them that could not be written, and why. */
+    int64_t n_made, n_failed;
+    int code;
 } rin_job;
 
 /* Each returns an exit code, and has printed what is wrong unless that is 0. */
@@ -35,6 +38,8 @@ int rin_job_apply_recipe(rin_job *job, const rin_cli_args *args);
 int rin_job_compare_recipe(const rin_job *job, const rin_cli_args *args, const rin_generator *generator);
 /* A text of the recipe; NULL where there is none. */
 const char *rin_job_recipe_text(const rin_job *job, const char *key);
+/* The path that an option gives, or else the recipe under `key`; NULL for neither. */
+const char *rin_job_path(const rin_job *job, const rin_cli_args *args, const char *option, const char *key);
 
 /* sample_given.c: pictures, masks and videos to begin with. */
 int rin_job_read_given(rin_job *job, const rin_cli_args *args);
@@ -43,6 +48,10 @@ int rin_job_read_given(rin_job *job, const rin_cli_args *args);
 int rin_job_check_files(rin_job *job, const rin_cli_args *args);
 int rin_job_check_names(rin_job *job);
 int rin_job_make_folder(const rin_job *job);
+int rin_job_check_overlaps(const rin_job *job);
+/* Those that were made since. What cannot be written is printed, and told by rin_job_write. */
+void rin_job_write_made(rin_job *job, const rin_generator *generator);
+int rin_job_stop(const rin_job *job); /* before the end */
 int rin_job_write(const rin_job *job, const rin_generator *generator, bool has_grid);
 
 #endif

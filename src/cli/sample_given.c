@@ -27,6 +27,10 @@ static int read_frames(rin_job *j, const rin_cli_args *args) {
     rin_error error = {0};
     double start;
     if (path && !needed) return rin_cli_refuse("--cond %s: this model continues no frames; leave --cond out", path);
+    if (rin_cli_args_has(args, "start") && !path)
+        return rin_cli_refuse("--start: add --cond FILE, the video in which it is");
+    if (rin_cli_args_has(args, "fps") && !j->video && !j->between)
+        return rin_cli_refuse("--fps: this model makes single pictures; of --interpolate it says how fast they go by");
     if (!needed) return RIN_EXIT_OK;
     if (!path)
         return rin_cli_refuse("this model continues %lld given frames: add --cond FILE, the video they are in",
@@ -59,10 +63,8 @@ static int read_picture(const rin_job *j, const char *path, int channels, uint8_
 }
 
 static int read_pictures(rin_job *j, const rin_cli_args *args) {
-    j->picture_path = rin_cli_args_get(args, "init");
-    j->mask_path = rin_cli_args_get(args, "mask");
-    if (!j->picture_path) j->picture_path = rin_job_recipe_text(j, "picture_file");
-    if (!j->mask_path) j->mask_path = rin_job_recipe_text(j, "mask_file");
+    j->picture_path = rin_job_path(j, args, "init", "picture_file");
+    j->mask_path = rin_job_path(j, args, "mask", "mask_file");
     if (j->mask_path && !j->picture_path)
         return rin_cli_refuse("--mask %s: add --init IMAGE, the picture of which the mask's black stays", j->mask_path);
     if (!j->picture_path && rin_cli_args_has(args, "strength"))

@@ -60,6 +60,7 @@ static int choose_classes(rin_job *j, const rin_cli_args *args) {
     if (text && n == 0)
         return rin_cli_refuse("--class %s: this model was trained without classes; leave --class out", text);
     if (text) return list_classes(j, text);
+    if (j->listed) return RIN_EXIT_OK; /* those of the recipe's ends */
     j->listed = calloc((size_t)n + 1, sizeof *j->listed);
     if (!j->listed) return rin_cli_fail_memory();
     for (int64_t i = 0; i < n; i++) j->listed[i] = i;
@@ -121,15 +122,28 @@ static int choose_seed(rin_job *j, const rin_cli_args *args) {
     return rin_cli_refuse("--seed %s: allowed is a whole number from 0 to %llu", text, (unsigned long long)UINT64_MAX);
 }
 
+static int count_way(rin_job *j, const rin_cli_args *args) {
+    enum { USUAL = 16 };
+    if (rin_cli_args_has(args, "count"))
+        return rin_cli_refuse("--count: of pictures between two seeds --frames says how many there are");
+    if (j->count && !rin_cli_args_has(args, "frames")) return RIN_EXIT_OK; /* as the recipe says */
+    j->count = rin_cli_config_whole(j->config, "sample.frames");
+    if (!j->count) j->count = USUAL;
+    if (j->count >= 2) return RIN_EXIT_OK;
+    return rin_cli_refuse("--frames %lld: between two seeds there are at least 2 pictures", (long long)j->count);
+}
+
 /* --interpolate SEED1,SEED2, and of --frames how many pictures there are. */
 static int choose_way(rin_job *j, const rin_cli_args *args) {
-    enum { USUAL = 16 };
     const char *text = rin_cli_args_get(args, "interpolate"), *rest = text;
     const char *other = rin_job_recipe_text(j, "other_seed");
     if (!text && other) {
         j->between = parse_seed(&other, &j->other_seed) && !*other;
-        return RIN_EXIT_OK;
+        return j->between ? count_way(j, args) : rin_cli_refuse("--like: its other seed is not one");
     }
+    if (!text && rin_cli_args_has(args, "frames") && !j->video)
+        return rin_cli_refuse("--frames: this model makes single pictures; --frames says how many there are between "
+                              "the seeds of --interpolate, and --count how many there are otherwise");
     if (!text) return RIN_EXIT_OK;
     if (rin_cli_args_has(args, "seed"))
         return rin_cli_refuse("--seed and --interpolate: --interpolate names both seeds; leave --seed out");
@@ -138,10 +152,7 @@ static int choose_way(rin_job *j, const rin_cli_args *args) {
     good = good && parse_seed(&rest, &j->other_seed) && !*rest;
     if (!good) return rin_cli_refuse("--interpolate %s: allowed are two whole numbers, as in 1,2", text);
     j->between = true;
-    j->count = rin_cli_config_whole(j->config, "sample.frames");
-    if (!j->count) j->count = USUAL;
-    if (j->count >= 2) return RIN_EXIT_OK;
-    return rin_cli_refuse("--frames %lld: between two seeds there are at least 2 pictures", (long long)j->count);
+    return count_way(j, args);
 }
 
 /* The classes at both ends; the pictures between them have shares of both. */
@@ -176,6 +187,25 @@ static int set_interval(rin_job *j, const rin_cli_args *args) {
     return code == RIN_EXIT_OK ? set(j, "sample.guidance_high", comma + 1) : code;
 }
 
+static bool is_guided(const rin_job *j) {
+    return rin_cli_config_real(j->config, "sample.guidance") != 0;
+}
+
+/* What is taken, but cannot do what it is for. */
+static void note_vain(const rin_job *j) {
+    bool hidden = rin_cli_config_real(j->config, "diffusion.cond_dropout") > 0;
+    int64_t steps = rin_cli_config_whole(j->config, "sample.steps"),
+            jump = rin_cli_config_whole(j->config, "sample.jump");
+    if (is_guided(j) && !j->guide && !hidden && rin_model_class_count(j->model))
+        rin_cli_note(
+            "--guidance: labels were never hidden from this model in training (diffusion.cond_dropout = 0), so "
+            "that it has not learned what to lead away from; --guide MODEL does without");
+    if (rin_cli_config_whole(j->config, "sample.repeats") > 1 && steps && jump >= steps)
+        rin_cli_note(
+            "sample.repeats: with sample.jump = %lld, which is not below the steps, %lld, no step is made again",
+            (long long)jump, (long long)steps);
+}
+
 /* What people mean who give a guide, or a picture, and nothing else. */
 static int set_usual(rin_job *j, const rin_cli_args *args) {
     int code = RIN_EXIT_OK;
@@ -183,7 +213,7 @@ static int set_usual(rin_job *j, const rin_cli_args *args) {
         rin_cli_note("--guide without --guidance: 0.7 is taken");
         code = set(j, "sample.guidance", "0.7");
     }
-    if (rin_cli_args_has(args, "guidance-interval") && !rin_config_is_set(j->config, "sample.guidance"))
+    if (rin_cli_args_has(args, "guidance-interval") && !is_guided(j))
         return rin_cli_refuse("--guidance-interval: add --guidance W, how far to lead there");
     bool picture = rin_cli_args_has(args, "init") && !rin_cli_args_has(args, "mask");
     if (code == RIN_EXIT_OK && picture && !rin_config_is_set(j->config, "sample.strength")) {
@@ -195,28 +225,32 @@ static int set_usual(rin_job *j, const rin_cli_args *args) {
 
 /* ---- models ---- */
 
-static int open_models(rin_job *j, const rin_cli_args *args) {
-    j->model_path = rin_cli_args_get(args, "model");
-    if (!j->model_path) j->model_path = rin_job_recipe_text(j, "model");
-    j->guide_path = rin_cli_args_get(args, "guide");
-    if (!j->guide_path) j->guide_path = rin_job_recipe_text(j, "guide");
+static int open_model(rin_job *j, const rin_cli_args *args) {
+    rin_error error = {0};
+    j->model_path = rin_job_path(j, args, "model", "model");
     int code = rin_cli_model_open_at(args, j->model_path, &j->model);
-    if (code == RIN_EXIT_OK && j->guide_path) code = rin_cli_model_open_at(args, j->guide_path, &j->guide);
-    return code;
+    if (code != RIN_EXIT_OK || rin_config_copy(rin_model_config(j->model), &j->config, &error) == RIN_OK) return code;
+    return rin_cli_fail(&error);
+}
+
+/* A recipe's guide only where it still leads: --guidance 0 leaves it out. */
+static int open_guide(rin_job *j, const rin_cli_args *args) {
+    if (!rin_cli_args_has(args, "guide") && !is_guided(j)) return RIN_EXIT_OK;
+    j->guide_path = rin_job_path(j, args, "guide", "guide");
+    return j->guide_path ? rin_cli_model_open_at(args, j->guide_path, &j->guide) : RIN_EXIT_OK;
 }
 
 int rin_job_fill(rin_job *j, const rin_cli_args *args) {
-    rin_error error = {0};
     int code = rin_job_read_recipe(j, args);
     if (code == RIN_EXIT_OK) code = choose_seed(j, args);
-    if (code == RIN_EXIT_OK) code = open_models(j, args);
-    if (code == RIN_EXIT_OK && rin_config_copy(rin_model_config(j->model), &j->config, &error) != RIN_OK)
-        code = rin_cli_fail(&error);
+    if (code == RIN_EXIT_OK) code = open_model(j, args);
     if (code == RIN_EXIT_OK) code = rin_job_apply_recipe(j, args);
     if (code == RIN_EXIT_OK) code = rin_cli_config_apply(args, "sample", j->config);
+    if (code == RIN_EXIT_OK) code = open_guide(j, args);
     if (code == RIN_EXIT_OK) code = set_interval(j, args);
     if (code == RIN_EXIT_OK) code = set_usual(j, args);
     if (code != RIN_EXIT_OK) return code;
+    note_vain(j);
     j->video = rin_cli_config_whole(j->config, "model.seq_len") > 1;
     code = choose_way(j, args);
     if (code == RIN_EXIT_OK) code = rin_job_check_names(j);

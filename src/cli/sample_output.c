@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,8 +45,8 @@ static int check_place(const char *option, const char *out) {
     return code;
 }
 
-/* Whether two names, however spelt, are of one file. */
-static bool is_same_file(const char *one, const char *other) {
+/* Whether two names, however spelt, are of one place for a file. */
+static bool is_same_place(const char *one, const char *other) {
     struct stat a, b;
     if (strcmp(name_of(one), name_of(other)) != 0) return false;
     char *first = folder_of(one), *second = folder_of(other);
@@ -56,6 +57,12 @@ static bool is_same_file(const char *one, const char *other) {
     return same;
 }
 
+static bool is_same_file(const char *one, const char *other) {
+    struct stat a, b;
+    if (stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) return true;
+    return is_same_place(one, other);
+}
+
 int rin_job_check_files(rin_job *j, const rin_cli_args *args) {
     j->out = rin_cli_args_get(args, "out");
     j->film = rin_cli_args_get(args, "film");
@@ -63,8 +70,6 @@ int rin_job_check_files(rin_job *j, const rin_cli_args *args) {
     if (!j->out)
         return rin_cli_refuse("rin sample needs --out FILE, a name that ends in .png or, of videos, in %s",
                               rin_video_suffixes());
-    if (j->film && is_same_file(j->film, j->out))
-        return rin_cli_refuse("--film %s: --out is the same file; give another name", j->film);
     int code = check_place("out", j->out);
     return code == RIN_EXIT_OK && j->film ? check_place("film", j->film) : code;
 }
@@ -75,7 +80,7 @@ static bool is_animation(const char *path) {
     size_t length = strlen(path);
     while (*list) {
         size_t n = strcspn(list, ", ");
-        if (n && length > n && strncmp(path + length - n, list, n) == 0) return true;
+        if (n && length > n && strncasecmp(path + length - n, list, n) == 0) return true;
         list += n + strspn(list + n, ", ");
     }
     return false;
@@ -83,7 +88,7 @@ static bool is_animation(const char *path) {
 
 static bool is_png(const char *path) {
     size_t length = strlen(path);
-    return length > 4 && strcmp(path + length - 4, ".png") == 0;
+    return length > 4 && strcasecmp(path + length - 4, ".png") == 0;
 }
 
 int rin_job_check_names(rin_job *j) {
@@ -106,7 +111,7 @@ int rin_job_make_folder(const rin_job *j) {
     return errno == EEXIST ? check_folder(j->folder) : rin_cli_fail_system(j->folder);
 }
 
-/* ---- after it ---- */
+/* ---- pictures of their own ---- */
 
 /* Class names come from folders of a data set and may hold any byte. */
 static void add_class_name(const rin_job *j, int64_t i, char *text, size_t size) {
@@ -121,31 +126,65 @@ static void add_class_name(const rin_job *j, int64_t i, char *text, size_t size)
     text[used] = '\0';
 }
 
-static const char *things(const rin_job *j) {
-    return !j->video ? "pictures" : j->count == 1 ? "video" : "videos";
+/* Where picture i goes; false where that is too long. Shares of a large set can go into one folder. */
+static bool each_path(const rin_job *j, int64_t i, char *path, size_t size) {
+    char name[64] = "";
+    long long number = (long long)(rin_cli_config_whole(j->config, "sample.first") + i);
+    add_class_name(j, i, name, sizeof name);
+    int length = snprintf(path, size, "%s/%04lld%s%s", j->folder, number, name, j->suffix);
+    return length >= 0 && (size_t)length < size;
 }
 
-static int write_each(const rin_job *j, const rin_generator *generator, const char *folder) {
-    enum { LONGEST = 4096 };
-    char path[LONGEST], name[64] = "";
-    int code = RIN_EXIT_OK;
-    rin_error error = {0};
-    int64_t n_failed = 0;
-    for (int64_t i = 0; i < j->count; i++) {
-        add_class_name(j, i, name, sizeof name);
-        int length = snprintf(path, sizeof path, "%s/%04lld%s%s", folder, (long long)i, name, j->suffix);
-        if (length < 0 || length >= LONGEST) return rin_cli_refuse("--save-each: the name of the folder is too long");
-        if (rin_generator_write(generator, i, path, &error) != RIN_OK && n_failed++ == 0) code = rin_cli_fail(&error);
-        if (rin_cli_monitor_stopped() && i + 1 < j->count) {
-            rin_cli_note("stopped; %s has %lld of %lld %s", folder, (long long)(i + 1 - n_failed), (long long)j->count,
-                         things(j));
-            return RIN_EXIT_INTERRUPTED;
+enum { LONGEST_PATH = 4096 };
+
+/* That nothing which is written takes the place of something else, or of what was given. */
+int rin_job_check_overlaps(const rin_job *j) {
+    const char *const written[] = {j->out, j->film}, *const options[] = {"out", "film"},
+                      *const given[] = {j->picture_path, j->mask_path};
+    char path[LONGEST_PATH];
+    if (j->film && is_same_place(j->film, j->out))
+        return rin_cli_refuse("--film %s: --out is the same file; give another name", j->film);
+    for (int w = 0; w < 2; w++) {
+        for (int g = 0; g < 2; g++) {
+            if (written[w] && given[g] && is_same_file(written[w], given[g]))
+                return rin_cli_refuse("--%s %s: the picture that was given would be lost; give another name",
+                                      options[w], written[w]);
+        }
+        for (int64_t i = 0; j->folder && written[w] && i < j->count; i++) {
+            if (each_path(j, i, path, sizeof path) && is_same_place(path, written[w]))
+                return rin_cli_refuse("--%s %s: --save-each writes a picture of that name; give another", options[w],
+                                      written[w]);
         }
     }
-    printf("%s/: %lld %s\n", folder, (long long)(j->count - n_failed), things(j));
-    if (n_failed > 1) rin_cli_note("%lld %s could not be written", (long long)n_failed, things(j));
-    return code;
+    return RIN_EXIT_OK;
 }
+
+static const char *things(const rin_job *j) {
+    return !j->video ? j->count == 1 ? "picture" : "pictures" : j->count == 1 ? "video" : "videos";
+}
+
+/* One that cannot be written does not cost the others. */
+void rin_job_write_made(rin_job *j, const rin_generator *generator) {
+    char path[LONGEST_PATH];
+    rin_error error = {0};
+    for (; j->folder && j->n_made < j->count && rin_generator_pixels(generator, j->n_made); j->n_made++) {
+        if (!each_path(j, j->n_made, path, sizeof path)) {
+            j->code = rin_cli_refuse("--save-each: the name of the folder is too long");
+            j->n_failed++;
+        } else if (rin_generator_write(generator, j->n_made, path, &error) != RIN_OK && j->n_failed++ == 0) {
+            j->code = rin_cli_fail(&error);
+        }
+    }
+}
+
+int rin_job_stop(const rin_job *j) {
+    long long written = (long long)(j->n_made - j->n_failed);
+    if (written) rin_cli_note("stopped; %s has %lld of %lld %s", j->folder, written, (long long)j->count, things(j));
+    else rin_cli_note("stopped; no %s were written", j->video ? "videos" : "pictures");
+    return RIN_EXIT_INTERRUPTED;
+}
+
+/* ---- what is of all of them ---- */
 
 static int write_grid(const rin_job *j, const rin_generator *generator, rin_error *error) {
     rin_status status;
@@ -156,7 +195,7 @@ static int write_grid(const rin_job *j, const rin_generator *generator, rin_erro
     long long n = j->only >= 0 ? 1 : (long long)j->count;
     if (j->video)
         printf("%s: %lld %s of %lld frames\n", j->out, n, things(j), (long long)rin_generator_frame_count(generator));
-    else printf("%s: %lld %s\n", j->out, n, things(j));
+    else printf("%s: %lld %s\n", j->out, n, n == 1 ? "picture" : "pictures");
     return RIN_EXIT_OK;
 }
 
@@ -167,12 +206,13 @@ static int write_film(const rin_job *j, const rin_generator *generator, rin_erro
     return RIN_EXIT_OK;
 }
 
-/* One that cannot be written does not cost the others. */
 int rin_job_write(const rin_job *j, const rin_generator *generator, bool has_grid) {
     rin_error error = {0};
     int code = RIN_EXIT_OK;
     if (!has_grid) rin_cli_note("so many pictures of this size do not fit into one file: there is no grid");
     else code = write_grid(j, generator, &error);
-    int film = write_film(j, generator, &error), each = j->folder ? write_each(j, generator, j->folder) : RIN_EXIT_OK;
-    return code != RIN_EXIT_OK ? code : film != RIN_EXIT_OK ? film : each;
+    int film = write_film(j, generator, &error);
+    if (j->folder) printf("%s/: %lld %s\n", j->folder, (long long)(j->n_made - j->n_failed), things(j));
+    if (j->n_failed > 1) rin_cli_note("%lld %s could not be written", (long long)j->n_failed, things(j));
+    return code != RIN_EXIT_OK ? code : film != RIN_EXIT_OK ? film : j->code;
 }
