@@ -152,13 +152,14 @@ static rin_status describe_as_lines(const char *path, const rin_description *d, 
                  (long long)m->patch_size);
     rin_text_add(&t, "  latents      %lld of %lld, blocks of", (long long)m->latent_slots, (long long)m->latent_dim);
     for (int64_t i = 0; i < m->n_num_layers; i++) rin_text_add(&t, " %lld", (long long)m->num_layers[i]);
-    rin_text_add(&t, " layers\n  trained as   %s on %s, b_scale %g\n",
-                 f->pred_type == RIN_PRED_EPS ? "eps"
-                 : f->pred_type == RIN_PRED_X ? "x"
-                                              : "v",
+    rin_text_add(&t, " layers\n  trained as   %s on %s, b_scale %g\n", rin_words_pred_type[f->pred_type],
                  f->train_schedule, f->b_scale);
     rin_text_add(&t, "  classes      %lld", (long long)m->num_classes);
     for (int64_t i = 0; i < d->n_classes; i++) rin_text_add(&t, "%s %s", i ? "," : ":", d->classes[i]);
+    if (m->num_classes)
+        rin_text_add(&t, "\n  guidance     %s",
+                     f->cond_dropout > 0 ? "--guidance W, or --guide MODEL"
+                                         : "by --guide MODEL alone: labels were never hidden in training");
     rin_text_add(&t, "\n");
     return rin_text_take(&t, text, error);
 }

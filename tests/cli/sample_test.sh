@@ -71,6 +71,8 @@ for step in 062 125; do
 done
 train plain --steps 1000 --set train.checkpoint_every=1000 --set train.guides=false >/dev/null 2>&1
 [ ! -e "$work/plain/guide-000000062.safetensors" ] || fail "a guide that nobody wanted"
+expect 0 "never hidden" "$rin" info "$work/plain"
+expect 0 "--guidance W" "$rin" info "$run"
 expect 0 "never hidden" "$rin" sample --model "$work/plain" --guidance 1 --count 1 --out "$work/a.png" --threads 1
 
 # Pictures to begin with, and masks of what stays.

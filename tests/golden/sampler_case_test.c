@@ -6,6 +6,7 @@
 
 #include "support/json.h"
 #include "support/lab.h"
+#include "support/route.h"
 
 #include "check/sampler_case.h"
 #include "checkpoint/safetensors.h"
@@ -276,26 +277,17 @@ static void test_noise_is_stored_either_way(void **state) {
         int64_t stored, jump, drawn[WALK]; /* which part each use takes */
     } rows[] = {{4, STEPS, {0, 1, 2}}, {3, STEPS, {0, 1, 2}}, {7, 2, {0, 1, 2, 4, 5}}, {5, 2, {0, 1, 2, 3, 4}}};
     for (size_t i = 0; i < RIN_COUNT(rows); i++) {
-        rin_route_options options = {.sampler = RIN_SAMPLER_DPMPP2M,
-                                     .spacing = RIN_SPACING_LOGSNR,
-                                     .steps = STEPS,
-                                     .sigma_max = 10,
-                                     .sigma_min = 0.1,
-                                     .b_scale = 1,
-                                     .n_pixels = 1,
-                                     .strength = 1,
-                                     .rho = 7,
-                                     .eta = 1,
-                                     .jump = rows[i].jump,
-                                     .repeats = rows[i].jump < STEPS ? 2 : 1};
+        rin_route_options options = route_options(RIN_SAMPLER_DPMPP2M, RIN_SPACING_LOGSNR, STEPS);
+        options.eta = 1;
+        options.jump = rows[i].jump;
+        options.repeats = rows[i].jump < STEPS ? 2 : 1;
         float values[WALK] = {0, 1, 2, 3, 4, 5, 6, 7};
         rin_parts parts = {.values = values, .n_parts = rows[i].stored, .each = 1};
-        rin_route *route;
+        rin_route *route = route_create(&options);
         rin_cursor cursor = {0};
         rin_move move;
         rin_error error = {0};
         int uses = 0;
-        assert_ok(rin_route_create(&options, &route, &error), &error);
         assert_ok(rin_parts_fit(&parts, route, &error), &error);
         while (rin_route_next(route, &cursor, &move)) {
             float noise;
