@@ -21,6 +21,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 SAMPLERS = {
     "ddpm": ["--sampler", "ddpm"],
+    "ddpm@small": ["--sampler", "ddpm@small"],
     "ddim": ["--sampler", "ddim"],
     "euler": ["--sampler", "euler"],
     "dpmpp2m": ["--sampler", "dpmpp2m"],
