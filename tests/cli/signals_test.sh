@@ -123,13 +123,15 @@ wait_for "seed" "$work/stdout"
 kill -TERM $pid
 ends 130 "no pictures were written"
 [ ! -e "$work/a.png" ] || fail "a stopped call wrote its pictures"
-start "$rin" sample --model "$work/parts" --out "$work/wide.png" --count 8000 --steps 1 --threads 1 \
+start "$rin" sample --model "$work/parts" --out "$work/a.png" --count 8000 --steps 1 --threads 1 \
     --save-each "$work/each"
 until_true test -s "$work/each/0000-airplane.png"
 kill -TERM $pid
 ends 130 "of 8000 pictures"
+[ ! -e "$work/a.png" ] || fail "a grid of pictures that are not all made"
 
 # Loading and measuring: a wide picture by two thousand names, and a file whose mention tells that loading begins.
+"$rin" sample --model "$work/parts" --out "$work/wide.png" --count 8000 --steps 1 >/dev/null
 mkdir "$work/large" "$work/large/0"
 touch "$work/large/.hidden"
 for i in $(seq 500); do ln "$work/wide.png" "$work/large/0/$i.png"; done
