@@ -88,12 +88,12 @@ static rin_status read_options(const cJSON *row, const rin_config *config, rin_s
     return status;
 }
 
-/* A picture to begin with has its first level in sigma_max. */
+/* Where a run begins with a picture, its first level is sigma_max; a row without says nothing about its spacing. */
 static rin_status compare_grid(rin_check *check, const rin_sampling_options *options, rin_error *error) {
     rin_route_options route = options->route;
-    bool begun = route.strength<1, between = route.sigma_max> 0;
+    if (route.strength < 1 && route.sigma_max == 0) return RIN_OK;
     route.strength = 1;
-    return begun && !between ? RIN_OK : rin_row_compare_grid(check, &route, options->nodes, error);
+    return rin_row_compare_grid(check, &route, options->nodes, error);
 }
 
 static rin_status read_inputs(run *r, rin_error *error) {

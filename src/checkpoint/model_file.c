@@ -125,7 +125,7 @@ rin_status rin_description_read(rin_description *description, const rin_safetens
     const char *diffusion = rin_safetensors_metadata(file, "diffusion");
     const char *data = rin_safetensors_metadata(file, "data"); /* of video models */
     const char *classes = rin_safetensors_metadata(file, "classes"), *steps = rin_safetensors_metadata(file, "steps");
-    if (format && strcmp(format, "rin-state-1") == 0)
+    if (format && strcmp(format, RIN_STATE_FORMAT) == 0)
         return rin_error_set(error, RIN_ERR_FORMAT,
                              "the state of a training, not a model: take model.safetensors or a guide-*.safetensors of "
                              "the same run, or its folder");

@@ -7,6 +7,8 @@
 #include "config/config.h"
 #include "exec/exec.h"
 
+#define RIN_STATE_FORMAT "rin-state-1" /* of a training's state, which is no model */
+
 /* What a model is, besides its numbers. */
 typedef struct rin_description {
     rin_config config; /* sections model and diffusion matter, of video models data, too */

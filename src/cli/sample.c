@@ -72,17 +72,17 @@ static rin_status create(const rin_job *j, rin_generator **generator, rin_error 
     return status;
 }
 
-/* As rin_generator_run; what has a file of its own is written as soon as it is made. */
-static rin_status make(rin_job *j, rin_generator *generator, rin_listener listener, rin_error *error) {
-    while (!rin_generator_is_done(generator)) {
-        rin_progress progress;
-        rin_status status = rin_generator_step(generator, &progress, error);
-        if (status != RIN_OK) return status;
-        rin_job_write_made(j, generator);
-        bool goes_on = listener.on_progress(listener.user, &progress) || rin_generator_is_done(generator);
-        if (!goes_on) return RIN_ERR_CANCELLED;
-    }
-    return RIN_OK;
+typedef struct making {
+    rin_job *job;
+    rin_generator *generator;
+    rin_listener shown;
+} making;
+
+/* What has a file of its own is written as soon as it is made; a stop after the last step comes too late. */
+static bool on_progress(void *user, const rin_progress *progress) {
+    making *m = user;
+    rin_job_write_made(m->job, m->generator);
+    return m->shown.on_progress(m->shown.user, progress) || rin_generator_is_done(m->generator);
 }
 
 static int generate(rin_job *j, const rin_cli_args *args) {
@@ -101,7 +101,8 @@ static int generate(rin_job *j, const rin_cli_args *args) {
         if (j->between) printf("seeds %llu, %llu\n", (unsigned long long)j->seed, (unsigned long long)j->other_seed);
         else printf("seed %llu\n", (unsigned long long)j->seed);
         fflush(stdout);
-        status = make(j, generator, listener, &error);
+        making m = {j, generator, listener};
+        status = rin_generator_run(generator, (rin_listener){.on_progress = on_progress, .user = &m}, &error);
     }
     rin_cli_monitor_end();
     if (status == RIN_ERR_CANCELLED) {
@@ -119,8 +120,8 @@ static int run(const rin_cli_args *args) {
     rin_job j = {0};
     int code = rin_job_check_files(&j, args);
     if (code == RIN_EXIT_OK) code = rin_job_fill(&j, args);
-    if (code == RIN_EXIT_OK) code = rin_job_make_folder(&j);
     if (code == RIN_EXIT_OK) code = rin_job_check_overlaps(&j);
+    if (code == RIN_EXIT_OK) code = rin_job_make_folder(&j);
     if (code == RIN_EXIT_OK) code = generate(&j, args);
     rin_job_clear(&j);
     return code;

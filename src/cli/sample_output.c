@@ -9,6 +9,8 @@
 
 #include "cli/sample.h"
 
+enum { LONGEST_FOLDER = 4000, LONGEST_PATH = LONGEST_FOLDER + 96 /* for a file in it */ };
+
 /* ---- before the work ---- */
 
 static int check_folder(const char *folder) {
@@ -70,6 +72,8 @@ int rin_job_check_files(rin_job *j, const rin_cli_args *args) {
     if (!j->out)
         return rin_cli_refuse("rin sample needs --out FILE, a name that ends in .png or, of videos, in %s",
                               rin_video_suffixes());
+    if (j->folder && strlen(j->folder) > LONGEST_FOLDER)
+        return rin_cli_refuse("--save-each: the name of the folder is longer than %d bytes", LONGEST_FOLDER);
     int code = check_place("out", j->out);
     return code == RIN_EXIT_OK && j->film ? check_place("film", j->film) : code;
 }
@@ -126,41 +130,38 @@ static void add_class_name(const rin_job *j, int64_t i, char *text, size_t size)
     text[used] = '\0';
 }
 
-/* Where picture i goes; false where that is too long. Shares of a large set can go into one folder. */
-static bool each_path(const rin_job *j, int64_t i, char *path, size_t size) {
+/* Where picture i goes. Shares of a large set can go into one folder. */
+static void name_each(const rin_job *j, int64_t i, char path[LONGEST_PATH]) {
     char name[64] = "";
     long long number = (long long)(rin_cli_config_whole(j->config, "sample.first") + i);
     add_class_name(j, i, name, sizeof name);
-    int length = snprintf(path, size, "%s/%04lld%s%s", j->folder, number, name, j->suffix);
-    return length >= 0 && (size_t)length < size;
+    snprintf(path, LONGEST_PATH, "%s/%04lld%s%s", j->folder, number, name, j->suffix);
 }
 
-enum { LONGEST_PATH = 4096 };
-
-/* That nothing which is written takes the place of something else, or of what was given. */
-int rin_job_check_overlaps(const rin_job *j) {
-    const char *const written[] = {j->out, j->film}, *const options[] = {"out", "film"},
-                      *const given[] = {j->picture_path, j->mask_path};
+static int check_overlap(const rin_job *j, const char *option, const char *written) {
     char path[LONGEST_PATH];
-    if (j->film && is_same_place(j->film, j->out))
-        return rin_cli_refuse("--film %s: --out is the same file; give another name", j->film);
-    for (int w = 0; w < 2; w++) {
-        for (int g = 0; g < 2; g++) {
-            if (written[w] && given[g] && is_same_file(written[w], given[g]))
-                return rin_cli_refuse("--%s %s: the picture that was given would be lost; give another name",
-                                      options[w], written[w]);
-        }
-        for (int64_t i = 0; j->folder && written[w] && i < j->count; i++) {
-            if (each_path(j, i, path, sizeof path) && is_same_place(path, written[w]))
-                return rin_cli_refuse("--%s %s: --save-each writes a picture of that name; give another", options[w],
-                                      written[w]);
-        }
+    if ((j->picture_path && is_same_file(written, j->picture_path)) ||
+        (j->mask_path && is_same_file(written, j->mask_path)))
+        return rin_cli_refuse("--%s %s: the picture that was given would be lost; give another name", option, written);
+    for (int64_t i = 0; j->folder && i < j->count; i++) {
+        name_each(j, i, path);
+        if (is_same_place(path, written))
+            return rin_cli_refuse("--%s %s: --save-each writes a picture of that name; give another", option, written);
     }
     return RIN_EXIT_OK;
 }
 
-static const char *things(const rin_job *j) {
-    return !j->video ? j->count == 1 ? "picture" : "pictures" : j->count == 1 ? "video" : "videos";
+/* That nothing which is written takes the place of something else, or of what was given. */
+int rin_job_check_overlaps(const rin_job *j) {
+    if (j->film && is_same_place(j->film, j->out))
+        return rin_cli_refuse("--film %s: --out is the same file; give another name", j->film);
+    int code = check_overlap(j, "out", j->out);
+    return code == RIN_EXIT_OK && j->film ? check_overlap(j, "film", j->film) : code;
+}
+
+static const char *things(const rin_job *j, int64_t n) {
+    if (j->video) return n == 1 ? "video" : "videos";
+    return n == 1 ? "picture" : "pictures";
 }
 
 /* One that cannot be written does not cost the others. */
@@ -168,19 +169,17 @@ void rin_job_write_made(rin_job *j, const rin_generator *generator) {
     char path[LONGEST_PATH];
     rin_error error = {0};
     for (; j->folder && j->n_made < j->count && rin_generator_pixels(generator, j->n_made); j->n_made++) {
-        if (!each_path(j, j->n_made, path, sizeof path)) {
-            j->code = rin_cli_refuse("--save-each: the name of the folder is too long");
-            j->n_failed++;
-        } else if (rin_generator_write(generator, j->n_made, path, &error) != RIN_OK && j->n_failed++ == 0) {
+        name_each(j, j->n_made, path);
+        if (rin_generator_write(generator, j->n_made, path, &error) != RIN_OK && j->n_failed++ == 0)
             j->code = rin_cli_fail(&error);
-        }
     }
 }
 
 int rin_job_stop(const rin_job *j) {
     long long written = (long long)(j->n_made - j->n_failed);
-    if (written) rin_cli_note("stopped; %s has %lld of %lld %s", j->folder, written, (long long)j->count, things(j));
-    else rin_cli_note("stopped; no %s were written", j->video ? "videos" : "pictures");
+    if (written)
+        rin_cli_note("stopped; %s has %lld of %lld %s", j->folder, written, (long long)j->count, things(j, j->count));
+    else rin_cli_note("stopped; no %s were written", things(j, 0));
     return RIN_EXIT_INTERRUPTED;
 }
 
@@ -194,8 +193,9 @@ static int write_grid(const rin_job *j, const rin_generator *generator, rin_erro
     if (status != RIN_OK) return rin_cli_fail(error);
     long long n = j->only >= 0 ? 1 : (long long)j->count;
     if (j->video)
-        printf("%s: %lld %s of %lld frames\n", j->out, n, things(j), (long long)rin_generator_frame_count(generator));
-    else printf("%s: %lld %s\n", j->out, n, n == 1 ? "picture" : "pictures");
+        printf("%s: %lld %s of %lld frames\n", j->out, n, things(j, n),
+               (long long)rin_generator_frame_count(generator));
+    else printf("%s: %lld %s\n", j->out, n, things(j, n));
     return RIN_EXIT_OK;
 }
 
@@ -212,7 +212,8 @@ int rin_job_write(const rin_job *j, const rin_generator *generator, bool has_gri
     if (!has_grid) rin_cli_note("so many pictures of this size do not fit into one file: there is no grid");
     else code = write_grid(j, generator, &error);
     int film = write_film(j, generator, &error);
-    if (j->folder) printf("%s/: %lld %s\n", j->folder, (long long)(j->n_made - j->n_failed), things(j));
-    if (j->n_failed > 1) rin_cli_note("%lld %s could not be written", (long long)j->n_failed, things(j));
+    int64_t written = j->n_made - j->n_failed;
+    if (j->folder) printf("%s/: %lld %s\n", j->folder, (long long)written, things(j, written));
+    if (j->n_failed > 1) rin_cli_note("%lld %s could not be written", (long long)j->n_failed, things(j, j->n_failed));
     return code != RIN_EXIT_OK ? code : film != RIN_EXIT_OK ? film : j->code;
 }

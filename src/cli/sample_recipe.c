@@ -118,28 +118,28 @@ static int apply_options(rin_job *j, const rin_cli_args *args) {
     return code;
 }
 
-static int read_class(const rin_job *j, const cJSON *item, int64_t *class) {
+static int read_class(const rin_job *j, const cJSON *item, int64_t *out) {
     int64_t n = rin_model_class_count(j->model);
     double number = cJSON_IsNumber(item) ? item->valuedouble : -2;
     if (!(number >= -1 && number < (double)n))
         return rin_cli_refuse("--like: it has a class that is no number from 0 to %lld, nor -1 for none",
                               (long long)n - 1);
-    *class = (int64_t)number;
+    *out = (int64_t)number;
     return RIN_EXIT_OK;
 }
 
 static int apply_classes(rin_job *j) {
     const cJSON *list = member(j, "classes"), *item;
-    int64_t *class;
+    int64_t *next;
     int code = RIN_EXIT_OK;
     if (!list && !rin_model_class_count(j->model)) return code;
     if (cJSON_GetArraySize(list) != j->count)
         return rin_cli_refuse("--like: it names %d classes of %lld pictures", cJSON_GetArraySize(list),
                               (long long)j->count);
-    class = j->classes = calloc((size_t)j->count, sizeof *j->classes);
-    if (!class) return rin_cli_fail_memory();
+    next = j->classes = calloc((size_t)j->count, sizeof *j->classes);
+    if (!next) return rin_cli_fail_memory();
     cJSON_ArrayForEach(item, list) {
-        if (code == RIN_EXIT_OK) code = read_class(j, item, class ++);
+        if (code == RIN_EXIT_OK) code = read_class(j, item, next++);
     }
     return code;
 }

@@ -249,6 +249,7 @@ static rin_status run_reference(rin_sampling *s, double gamma, rin_error *error)
 
 /* As the op mix reads them. */
 static void write_factors(const rin_mixture *mixture, float *factors) {
+    _Static_assert(RIN_N_FACTORS == RIN_N_SOURCES + 2, "the op mix reads all of a mixture's numbers");
     for (int k = 0; k < RIN_N_SOURCES; k++) factors[k] = (float)mixture->of[k];
     factors[RIN_N_SOURCES] = (float)mixture->of_eps;
     factors[RIN_N_SOURCES + 1] = (float)mixture->divisor;

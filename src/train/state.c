@@ -27,7 +27,7 @@ static rin_status write_state(rin_trainer *trainer, const char *path, rin_error 
     rin_safetensors_writer *writer;
     rin_status status = rin_safetensors_writer_create(&writer, error);
     if (status != RIN_OK) return status;
-    status = rin_safetensors_writer_add_metadata(writer, "format", "rin-state-1", error);
+    status = rin_safetensors_writer_add_metadata(writer, "format", RIN_STATE_FORMAT, error);
     char sum[RIN_NUMBER_TEXT];
     rin_number_format(trainer->loss_sum, 0, sum);
     if (status == RIN_OK) status = rin_safetensors_writer_add_metadata(writer, "loss_sum", sum, error);
@@ -62,7 +62,7 @@ static rin_status open_state(const char *path, rin_safetensors **out, int64_t *s
     const char *format = rin_safetensors_metadata(file, "format"), *text = rin_safetensors_metadata(file, "step");
     char *end = NULL;
     *step = text ? strtoll(text, &end, 10) : -1;
-    if (!format || strcmp(format, "rin-state-1") != 0 || *step < 0 || *step > MOST_STEPS || *end) {
+    if (!format || strcmp(format, RIN_STATE_FORMAT) != 0 || *step < 0 || *step > MOST_STEPS || *end) {
         status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' is not the state of a training run", path);
     }
     if (status == RIN_OK) *out = file;
