@@ -37,7 +37,7 @@ demo-video: all
 test: setup-tests lint
 	$(call build,build,$(CMAKE_FLAGS) -DRIN_TESTS=ON)
 	$(call build,build/asan,$(CMAKE_FLAGS) -DRIN_SANITIZE=address$(comma)undefined -DRIN_FAULTS=ON -DRIN_CUDA=EMULATE)
-	$(call build,build/tsan,$(CMAKE_FLAGS) -DRIN_SANITIZE=thread -DRIN_CUDA=OFF)
+	$(call build,build/tsan,$(CMAKE_FLAGS) -DRIN_SANITIZE=thread -DRIN_CUDA=EMULATE)
 	@if command -v clang >/dev/null; then $(call build,build/clang,-DCMAKE_C_COMPILER=clang -DRIN_CUDA=OFF); \
 	else echo "no clang: its warnings were not looked at"; fi
 	cd build/asan && ctest --output-on-failure -j $(JOBS)

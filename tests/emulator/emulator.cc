@@ -2,6 +2,8 @@
 /* Runs kernels: a fiber a thread, what warps and blocks do together, matrix products of a warp, copies to come. */
 #include "emulator.h"
 
+#include "races.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,8 +40,8 @@ namespace {
 using rin_emulate::perform;
 using rin_emulate::place;
 
-enum { WARP = 32 };
-#ifdef RIN_EMULATE_ASAN
+enum { WARP = 32, MOST_WARPS = 32 };
+#if defined(RIN_EMULATE_ASAN) || defined(RIN_EMULATE_RACES)
 const size_t STACK = 512 << 10;
 #else
 const size_t STACK = 128 << 10;
@@ -68,7 +70,8 @@ struct fiber {
     void *arguments;
     bool predicate;
     std::vector<pending_copy> copies;
-    unsigned groups; /* committed */
+    unsigned groups;                        /* committed */
+    unsigned block_barriers, warp_barriers; /* passed */
 };
 
 /* As many as any block had. */
@@ -100,6 +103,15 @@ size_t host_stack_bytes;
     abort();
 }
 
+/* What each gives before and takes after. Of two barriers that follow each other, the second is reached by some before
+ * others have left the first: hence two. */
+struct meeting {
+    uint64_t token[2];
+};
+
+uint64_t block_begins, block_ends;
+meeting block_meets, warp_meets[MOST_WARPS];
+
 /* ---- fibers ---- */
 
 #ifdef RIN_EMULATE_X86
@@ -129,6 +141,9 @@ rin_emulate_switch:
 #endif
 
 void switch_to(fiber *from, fiber *to) {
+#ifdef RIN_EMULATE_RACES
+    __tsan_switch_to_fiber(to->sanitizer, __tsan_switch_to_fiber_no_sync);
+#endif
 #ifdef RIN_EMULATE_X86
     rin_emulate_switch(&from->top, to->top);
 #else
@@ -154,9 +169,11 @@ __attribute__((no_sanitize_address)) void fiber_main() {
     __sanitizer_finish_switch_fiber(nullptr, &host_stack, &host_stack_bytes);
 #endif
     fiber *f = fibers[running];
+    take(&block_begins);
     (*body)();
     make_copies(f, f->groups + 1);
     f->state = RETURNED;
+    give(&block_ends);
 #ifdef RIN_EMULATE_ASAN
     __sanitizer_start_switch_fiber(nullptr, host_stack, host_stack_bytes);
 #endif
@@ -189,11 +206,17 @@ fiber *fiber_create() {
     if (memory == MAP_FAILED || mprotect(memory, page, PROT_NONE)) fail("no memory for stacks: %s", strerror(errno));
     fiber *f = new fiber();
     f->stack = (char *)memory + page;
+#ifdef RIN_EMULATE_RACES
+    f->sanitizer = __tsan_create_fiber(0);
+#endif
     return f;
 }
 
 fiber_pool::~fiber_pool() {
     for (fiber *f : *this) {
+#ifdef RIN_EMULATE_RACES
+        __tsan_destroy_fiber(f->sanitizer);
+#endif
         munmap(f->stack - page_bytes(), STACK + page_bytes());
         delete f;
     }
@@ -213,9 +236,11 @@ void fiber_reset(fiber *f) {
     f->context.uc_link = nullptr;
     makecontext(&f->context, fiber_main, 0);
 #endif
+#ifdef RIN_EMULATE_ASAN
     f->sanitizer = nullptr;
+#endif
     f->state = READY;
-    f->groups = 0;
+    f->groups = f->block_barriers = f->warp_barriers = 0;
     f->copies.clear();
 }
 
@@ -300,6 +325,7 @@ void run_block(bool reverse) {
         fibers[t]->index = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
     }
     unsigned warps = (n_threads + WARP - 1) / WARP;
+    give(&block_begins);
     do {
         for (unsigned i = 0; i < warps; i++) {
             unsigned first = (reverse ? warps - 1 - i : i) * WARP;
@@ -307,6 +333,7 @@ void run_block(bool reverse) {
             run_warp(first, end, reverse);
         }
     } while (release_block());
+    take(&block_ends);
 }
 
 fiber *self() {
@@ -324,6 +351,9 @@ void rin_emulate::run(const launch &how, const std::function<void()> &thread) {
     gridDim = how.grid;
     blockDim = how.block;
     n_threads = blockDim.x * blockDim.y * blockDim.z;
+#ifdef RIN_EMULATE_RACES
+    host.sanitizer = __tsan_get_current_fiber();
+#endif
     while (fibers.size() < n_threads) fibers.push_back(fiber_create());
     shared_memory = nullptr;
     if (how.shared && posix_memalign(&shared_memory, 128, how.shared))
@@ -333,12 +363,18 @@ void rin_emulate::run(const launch &how, const std::function<void()> &thread) {
         uint64_t b = reverse ? blocks - 1 - i : i;
         blockIdx = {(unsigned)(b % gridDim.x), (unsigned)(b / gridDim.x % gridDim.y),
                     (unsigned)(b / gridDim.x / gridDim.y)};
-        if (how.shared) memset(shared_memory, 0xFF, how.shared);
+        if (how.shared) fill(shared_memory, 0xFF, how.shared);
         run_block(reverse);
     }
     free(shared_memory);
     shared_memory = nullptr;
     current = nullptr;
+}
+
+void rin_emulate::fill(void *memory, int byte, size_t bytes) {
+    look_away();
+    memset(memory, byte, bytes);
+    look_again();
 }
 
 void *rin_emulate::dynamic_shared() {
@@ -364,8 +400,21 @@ int rin_emulate::synchronise(bool predicate, place where) {
     f->predicate = predicate;
     f->where = where;
     f->state = AT_BARRIER;
+    uint64_t *token = &block_meets.token[f->block_barriers++ % 2];
+    give(token);
     suspend(f);
+    take(token);
     return block_count;
+}
+
+/* Unlike the exchanges of a warp, it orders accesses to memory. */
+void rin_emulate::synchronise_warp(unsigned mask, place where) {
+    fiber *f = self();
+    uint64_t *token = &warp_meets[running / WARP].token[f->warp_barriers++ % 2];
+    vote nothing = {false, 0, 0};
+    give(token);
+    together(take_vote, &nothing, mask, where);
+    take(token);
 }
 
 void rin_emulate::take_vote(void *const lanes[32]) {
@@ -463,6 +512,7 @@ void take_ldmatrix_trans(void *const lanes[WARP]) {
 void make_copies(fiber *f, unsigned groups) {
     size_t n = 0;
     for (; n < f->copies.size() && f->copies[n].group < groups; n++) {
+        will_write16(f->copies[n].to);
         if (f->copies[n].from) memcpy(f->copies[n].to, f->copies[n].from, 16);
         else memset(f->copies[n].to, 0, 16);
     }
@@ -478,11 +528,13 @@ void rin_mma(float c[4], const uint32_t a[4], const uint32_t b[2], const char *f
 
 void rin_ldmatrix(uint32_t r[4], const void *row, const char *file, int line) {
     ldmatrix_arguments l = {r, row};
+    will_read16(row);
     rin_emulate::together(take_ldmatrix, &l, 0xffffffffu, {"rin_ldmatrix", file, line});
 }
 
 void rin_ldmatrix_trans(uint32_t r[4], const void *row, const char *file, int line) {
     ldmatrix_arguments l = {r, row};
+    will_read16(row);
     rin_emulate::together(take_ldmatrix_trans, &l, 0xffffffffu, {"rin_ldmatrix_trans", file, line});
 }
 
@@ -492,6 +544,8 @@ void rin_copy_async(void *shared, const void *global, bool valid) {
     if ((uintptr_t)shared % 16 || (uintptr_t)global % 16)
         fail("rin_copy_async with an address that is not a multiple of 16: %p from %p", shared, global);
     fiber *f = self();
+    will_write16(shared);
+    if (valid) will_read16(global);
     memset(shared, 0xFF, 16);
     f->copies.push_back({shared, valid ? global : nullptr, f->groups});
 }

@@ -93,6 +93,8 @@ struct launch {
 cudaError_t queue(cudaStream_t stream, std::function<void()> work);
 /* Queues a kernel: `thread` is its run by one thread. What is wrong shows in cudaGetLastError. */
 void start(const launch &how, const void *function, cudaStream_t stream, std::function<void()> thread);
+/* Sets memory while no kernel runs. */
+void fill(void *memory, int byte, size_t bytes);
 /* Runs a kernel now. */
 void run(const launch &how, const std::function<void()> &thread);
 
@@ -147,6 +149,7 @@ typedef void (*perform)(void *const lanes[32]);
 void together(perform action, void *arguments, unsigned mask, place where);
 /* The number of threads for which the predicate holds. */
 int synchronise(bool predicate, place where);
+void synchronise_warp(unsigned mask, place where);
 unsigned lane();
 
 struct vote {
@@ -198,7 +201,7 @@ static inline int __syncthreads_and(int predicate, RIN_EMULATE_HERE) {
 }
 
 static inline void __syncwarp(unsigned mask = 0xffffffffu, RIN_EMULATE_HERE) {
-    rin_emulate::poll(false, mask, {"__syncwarp", file, line});
+    rin_emulate::synchronise_warp(mask, {"__syncwarp", file, line});
 }
 
 static inline unsigned __ballot_sync(unsigned mask, int predicate, RIN_EMULATE_HERE) {

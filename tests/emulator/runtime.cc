@@ -113,7 +113,7 @@ cudaError_t allocate(std::map<uintptr_t, size_t> &in, void **memory, size_t byte
         *memory = nullptr;
         return cudaErrorMemoryAllocation;
     }
-    memset(*memory, 0xFF, bytes);
+    rin_emulate::fill(*memory, 0xFF, bytes);
     in[(uintptr_t)*memory] = bytes;
     if (device) allocated += bytes;
     return cudaSuccess;
@@ -155,7 +155,7 @@ cudaError_t fill(void *memory, int byte, size_t bytes, cudaStream_t stream) {
         if (!is_within(device_memory, memory, bytes) && !is_within(host_memory, memory, bytes))
             return cudaErrorInvalidValue;
     }
-    return rin_emulate::queue(stream, [=] { memset(memory, byte, bytes); });
+    return rin_emulate::queue(stream, [=] { rin_emulate::fill(memory, byte, bytes); });
 }
 
 /* Whether the calling thread may wait for everything now. */

@@ -34,6 +34,12 @@ static uint16_t narrow(float x) {
     return (uint16_t)rin_pack(x, x);
 }
 
+#ifdef RIN_EMULATE_RACES
+static const bool SEES_RACES = true;
+#else
+static const bool SEES_RACES = false;
+#endif
+
 /* ---- matrices ---- */
 
 /* a (16, 16) and b (16, 8) row by row, by ldmatrix; c (16, 8) is added to. */
@@ -43,11 +49,11 @@ __global__ void multiply(const uint16_t *a, const uint16_t *b, float *c, uint32_
     unsigned lane = threadIdx.x;
     rin_copy_async(tile + 8 * lane, a + 8 * lane, true);
     rin_copy_commit();
-    rin_copy_async(b_tile + 8 * (lane % 16), b + 8 * (lane % 16), true);
+    if (lane < 16) rin_copy_async(b_tile + 8 * lane, b + 8 * lane, true);
     rin_copy_commit();
     rin_copy_wait<1>();
     raw[4 * lane] = tile[8 * lane];
-    raw[4 * lane + 1] = b_tile[8 * (lane % 16)]; /* not there yet */
+    if (lane < 16) raw[4 * lane + 1] = b_tile[8 * lane]; /* not there yet */
     rin_copy_wait<0>();
     __syncthreads();
     uint32_t fa[4], fb[4];
@@ -72,7 +78,7 @@ static void test_matrices() {
     RIN_LAUNCH(multiply, 1, 32, 2 * (256 + 128), nullptr, a, b, c, raw);
     OK(cudaGetLastError());
     for (int i = 0; i < 128; i++) EXPECT(c[i] == want[i]);
-    for (int l = 0; l < 32; l++) EXPECT(raw[4 * l] == a[8 * l] && raw[4 * l + 1] == 0xffffu);
+    for (int l = 0; l < 32; l++) EXPECT(raw[4 * l] == a[8 * l] && (l >= 16 || raw[4 * l + 1] == 0xffffu));
 }
 
 /* Matrix m, row r, column c holds 64 m + 8 r + c. */
@@ -172,12 +178,69 @@ static void test_barriers() {
 }
 
 /* Without the barrier that it should have: wrong in one of the two orders. */
-__global__ void race(int *out) {
+__global__ void race(int *out, bool barrier) {
     __shared__ int row[64];
     row[threadIdx.x] = 0;
     __syncthreads();
     row[threadIdx.x] = 1;
+    if (barrier) __syncthreads();
     out[threadIdx.x] = row[63 - threadIdx.x];
+}
+
+/* Within a warp; a shuffle is no barrier for memory. */
+__global__ void race_of_warp(int *out, bool barrier) {
+    __shared__ int row[32];
+    row[threadIdx.x] = (int)threadIdx.x;
+    if (barrier) __syncwarp();
+    else (void)__shfl_sync(0xffffffffu, 0, 0);
+    out[threadIdx.x] = row[31 - threadIdx.x];
+}
+
+/* Reads what a copy of another thread brings. */
+__global__ void race_of_copy(const int *in, int *out, bool barrier) {
+    __shared__ __align__(16) int row[32 * 4];
+    rin_copy_async(row + 4 * threadIdx.x, in + 4 * threadIdx.x, true);
+    rin_copy_commit();
+    if (!barrier) __syncthreads(); /* too early */
+    rin_copy_wait<0>();
+    if (barrier) __syncthreads();
+    out[threadIdx.x] = row[4 * (31 - threadIdx.x)];
+}
+
+static void run_race(int kind, bool barrier) {
+    static int out[64];
+    alignas(16) static int in[128];
+    if (kind == 0) RIN_LAUNCH(race, 1, 64, 0, nullptr, out, barrier);
+    else if (kind == 1) RIN_LAUNCH(race_of_warp, 1, 32, 0, nullptr, out, barrier);
+    else RIN_LAUNCH(race_of_copy, 1, 32, 0, nullptr, in, out, barrier);
+}
+
+/* This program again, which runs one kernel and ends; its status. */
+static int again(const char *kernel, int first, int second) {
+    int status = -1;
+    char a[16], b[16];
+    snprintf(a, sizeof(a), "%d", first);
+    snprintf(b, sizeof(b), "%d", second);
+    fflush(stderr);
+    pid_t child = fork();
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stderr)) _exit(2);
+        execl("/proc/self/exe", "emulator_selftest", kernel, a, b, (char *)nullptr);
+        _exit(2);
+    }
+    EXPECT(child > 0 && waitpid(child, &status, 0) == child);
+    return status;
+}
+
+/* The thread sanitizer ends a program that had races with this code. */
+static void test_races() {
+    enum { HAD_RACES = 66 };
+    for (int kind = 0; kind < 3; kind++) {
+        for (int barrier = 0; barrier < 2; barrier++) {
+            int status = again("race", kind, barrier);
+            EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == (barrier ? 0 : HAD_RACES));
+        }
+    }
 }
 
 __global__ void count(int *order, int *n) {
@@ -186,8 +249,10 @@ __global__ void count(int *order, int *n) {
 
 static void test_order(bool reverse) {
     int out[64], n = 0, order[3];
-    RIN_LAUNCH(race, 1, 64, 0, nullptr, out);
-    EXPECT(out[0] == (reverse ? 1 : 0) && out[63] == (reverse ? 0 : 1));
+    if (!SEES_RACES) {
+        RIN_LAUNCH(race, 1, 64, 0, nullptr, out, false);
+        EXPECT(out[0] == (reverse ? 1 : 0) && out[63] == (reverse ? 0 : 1));
+    }
     RIN_LAUNCH(count, 3, 2, 0, nullptr, order, &n);
     EXPECT(n == 3 && order[0] == (reverse ? 2 : 0) && order[2] == (reverse ? 0 : 2));
 }
@@ -208,18 +273,17 @@ __global__ void stuck(int *at, int how) {
 /* A kernel that cannot go on ends the program. */
 static void test_stuck() {
     for (int how = 0; how < 4; how++) {
-        fflush(stderr);
-        pid_t child = fork();
-        if (child == 0) {
-            int at[64];
-            if (!freopen("/dev/null", "w", stderr)) _exit(2);
-            alarm(60);
-            RIN_LAUNCH(stuck, 1, 64, 0, nullptr, at, how);
-            _exit(0);
-        }
-        int status = 0;
-        EXPECT(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+        int status = again("stuck", how, 0);
+        EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     }
+}
+
+static int run_one(const char *kernel, int first, int second) {
+    static int at[64];
+    alarm(60);
+    if (strcmp(kernel, "race") == 0) run_race(first, second != 0);
+    else RIN_LAUNCH(stuck, 1, 64, 0, nullptr, at, first);
+    return 0;
 }
 
 static void test_threads() {
@@ -385,9 +449,10 @@ static void test_exact_products(rin_products *products) {
     }
 }
 
-int main() {
+int main(int argc, char **argv) {
     rin_products *products;
     rin_error error = {};
+    if (argc == 4) return run_one(argv[1], atoi(argv[2]), atoi(argv[3]));
     if (rin_products_create(true, &products, &error) != RIN_OK) return 1;
     for (int reverse = 0; reverse < 2; reverse++) {
         setenv("RIN_EMULATE_ORDER", reverse ? "reverse" : "forward", 1);
@@ -402,6 +467,7 @@ int main() {
         test_votes();
         test_barriers();
         test_order(reverse);
+        if (SEES_RACES) test_races();
         test_stuck();
         test_threads();
         test_memory();

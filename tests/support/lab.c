@@ -149,10 +149,12 @@ lab *lab_create(const rin_graph *graph, const char *backend, int threads) {
     l->tasks = test_calloc((size_t)graph->n_nodes + 1, sizeof *l->tasks);
     for (int i = 0; i < graph->n_nodes; i++) bind(l, i);
     assert_ok(rin_backend_prepare(l->backend, l->tasks, graph->n_nodes, &scratch, &error), &error);
-    assert_int_equal(posix_memalign(&l->scratch, RIN_ALIGNMENT, scratch + 1), 0);
-    memset(l->scratch, 0xFF, scratch); /* NaN: scratch is not cleared between nodes */
-    for (int i = 0; i < graph->n_nodes; i++) l->tasks[i].scratch = l->scratch;
-    if (!is_device(l)) return l;
+    if (!is_device(l)) {
+        assert_int_equal(posix_memalign(&l->scratch, RIN_ALIGNMENT, scratch + 1), 0);
+        memset(l->scratch, 0xFF, scratch); /* NaN: scratch is not cleared between nodes */
+        for (int i = 0; i < graph->n_nodes; i++) l->tasks[i].scratch = l->scratch;
+        return l;
+    }
     l->device_blocks = test_calloc(n, sizeof *l->device_blocks);
     for (size_t v = 1; v < n; v++)
         l->device_blocks[v] = device_alloc(l, (size_t)block_count(l, (rin_value)v) * size_of(l));

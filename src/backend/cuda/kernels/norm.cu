@@ -71,11 +71,6 @@ __device__ static inline int column_of(int k) {
     return 8 * (32 * k + (int)threadIdx.x % 32);
 }
 
-/* What a lane without a column reads instead: without branches all of a row's reads are under way at once. */
-__device__ static inline int within(int column, int d) {
-    return column < d ? column : 0;
-}
-
 /* ---- forward ---- */
 
 struct forward {
@@ -102,7 +97,7 @@ static constexpr int norm_blocks(int vectors, bool bf16) {
 }
 
 namespace {
-/* Rows from `row` on, a lane's share of them. Those beyond the last are like it. */
+/* Rows from `row` on, a lane's share of them; zeros where it has no columns. Those beyond the last are like it. */
 template <int vectors, int count, bool bf16> struct norm_group {
     eight<bf16> raw[count][vectors];
 
@@ -112,7 +107,8 @@ template <int vectors, int count, bool bf16> struct norm_group {
         for (int r = 0; r < count; r++) {
             int64_t at = (row + r < n.rows ? row + r : n.rows - 1) * d;
 #pragma unroll
-            for (int k = 0; k < vectors; k++) raw[r][k].load(n.x, at + within(column_of(k), d));
+            for (int k = 0; k < vectors; k++)
+                if (column_of(k) < d) raw[r][k].load(n.x, at + column_of(k));
         }
     }
 };
@@ -125,7 +121,7 @@ static __global__ void __launch_bounds__(RIN_BLOCK, norm_blocks(vectors, bf16)) 
     int64_t row = ((int64_t)blockIdx.x * WARPS + rin_warp()) * count, step = (int64_t)gridDim.x * WARPS * count;
     if (row >= n.rows) return;
     float there[vectors], part = 1 / (float)d; /* there: 1, or 0 where the lane has no columns */
-    norm_group<vectors, count, bf16> now, next;
+    norm_group<vectors, count, bf16> now, next = {};
     next.load(n, row);
 #pragma unroll
     for (int k = 0; k < vectors; k++) there[k] = column_of(k) < d ? 1.0f : 0.0f;
@@ -140,7 +136,7 @@ static __global__ void __launch_bounds__(RIN_BLOCK, norm_blocks(vectors, bf16)) 
             for (int k = 0; k < vectors; k++) {
                 float x[8];
                 now.raw[r][k].get(x);
-                sum = fmaf(there[k], ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])), sum);
+                sum += ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
             }
             mean[r] = sum;
         }
@@ -375,6 +371,11 @@ void rin_launch_column_sums(cudaStream_t stream, rin_view x, float *out, bool ad
 /* ---- gradient: with n = (x - mean) rstd and g = dy weight, dx = rstd (g - mean(g) - n mean(g n)) ---- */
 
 namespace {
+/* What a lane without a column reads instead: without branches all of a row's reads are under way at once. */
+__device__ static inline int within(int column, int d) {
+    return column < d ? column : 0;
+}
+
 /* A row's numbers, a lane's share of them; `old`: what dx had, or zeros. */
 template <int vectors, bool dy_bf16, bool x_bf16> struct grad_row {
     eight<dy_bf16> dy[vectors], old[vectors];
@@ -391,7 +392,8 @@ template <int vectors, bool dy_bf16, bool x_bf16> struct grad_row {
             int64_t at = row * d + within(column_of(k), d);
             dy[k].load(g.dy, at);
             x[k].load(g.x, at);
-            if (with_old) old[k].load(g.dx, at);
+            /* A lane without the column must not look at what another one writes. */
+            if (with_old && column_of(k) < d) old[k].load(g.dx, at);
         }
     }
 };
