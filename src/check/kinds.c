@@ -12,14 +12,19 @@
 /* Section 6: relative to the largest number of a tensor; gradients to the largest gradient of the case. */
 static const double forward_tolerance = 2e-5, gradient_tolerance = 2e-4, run_tolerance = 2e-3;
 
-/* Tensor "<check>/<stored>", values from `offset` on, becomes a program's input. */
+/* Part `part` of tensor "<check>/<stored>" becomes a program's input; where it may be absent, zeros. */
 static rin_status feed(rin_check *check, rin_program *program, const char *input, const char *stored, int64_t part,
-                       rin_error *error) {
+                       bool optional, rin_error *error) {
     if (!rin_program_has(program, input)) return RIN_OK;
     const rin_graph *graph = rin_program_graph(program);
     int64_t wanted = rin_shape_count(rin_graph_shape(graph, rin_graph_find(graph, input))), n;
     float *values;
-    rin_status status = rin_check_read(check, stored, false, &values, &n, error);
+    rin_status status = rin_check_read(check, stored, optional, &values, &n, error);
+    if (status == RIN_OK && !values) {
+        n = (part + 1) * wanted;
+        values = rin_calloc((size_t)n, sizeof *values, error);
+        if (!values) status = RIN_ERR_MEMORY;
+    }
     if (status != RIN_OK) return status;
     if (n < (part + 1) * wanted) {
         status = rin_error_set(error, RIN_ERR_SHAPE, "'%s/%s' has %lld numbers, the model wants %lld", check->name,
@@ -65,13 +70,16 @@ rin_status rin_check_forward(rin_check *check, rin_error *error) {
     rin_status status = rin_model_forward_graph(&config, check->batch, &graph, error);
     if (status == RIN_OK && (status = rin_remove_dead(graph, error)) != RIN_OK) rin_graph_free(graph);
     if (status == RIN_OK) status = rin_program_create(graph, check->weights, &options, &program, error);
-    static const char *const inputs[][2] = {{"x", "x"},
-                                            {"gamma", "gamma"},
-                                            {"frames", "cond_frames"},
-                                            {"latent_prev", "latent_prev"},
-                                            {"tape_prev", "tape_prev"}};
+    static const struct {
+        const char *name, *stored;
+        bool optional;
+    } inputs[] = {{"x", "x", false},
+                  {"gamma", "gamma", false},
+                  {"frames", "cond_frames", false},
+                  {"latent_prev", "latent_prev", true},
+                  {"tape_prev", "tape_prev", true}};
     for (size_t i = 0; i < RIN_COUNT(inputs) && status == RIN_OK; i++) {
-        status = feed(check, program, inputs[i][0], inputs[i][1], 0, error);
+        status = feed(check, program, inputs[i].name, inputs[i].stored, 0, inputs[i].optional, error);
     }
     if (status == RIN_OK) status = feed_labels(check, program, error);
     if (status == RIN_OK) rin_program_run(program, &(rin_step){0}, RIN_SECTION_ALL);
@@ -96,9 +104,9 @@ static rin_status feed_step(rin_check *check, rin_program *program, int64_t part
     static const char *const names[] = {"images", "t", "noise", "self_cond_uniform"};
     rin_status status = feed_labels(check, program, error);
     for (size_t i = 0; i < RIN_COUNT(names) && status == RIN_OK; i++)
-        status = feed(check, program, names[i], names[i], part, error);
+        status = feed(check, program, names[i], names[i], part, false, error);
     rin_check_ignore(check, "self_cond_uniform"); /* there for models that do not mask, too */
-    if (status == RIN_OK) status = feed(check, program, "frames", "cond_frames", 0, error);
+    if (status == RIN_OK) status = feed(check, program, "frames", "cond_frames", 0, false, error);
     return status;
 }
 

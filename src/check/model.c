@@ -45,10 +45,10 @@ rin_status rin_check_read_labels(rin_check *check, int64_t classes, float **one_
     float *labels = NULL;
     *one_hot = NULL;
     if (!classes) return RIN_OK;
-    rin_status status = rin_check_read(check, "labels", false, &labels, &n, error);
-    if (status == RIN_OK && n != check->batch)
+    rin_status status = rin_check_read(check, "labels", true, &labels, &n, error);
+    if (labels && n != check->batch)
         status = rin_error_set(error, RIN_ERR_SHAPE, "'%s/labels': one a batch example", check->name);
-    if (status == RIN_OK) *one_hot = rin_calloc((size_t)(n * classes), sizeof **one_hot, error);
+    if (status == RIN_OK) *one_hot = rin_calloc((size_t)(check->batch * classes), sizeof **one_hot, error);
     if (status == RIN_OK && !*one_hot) status = RIN_ERR_MEMORY;
     for (int64_t i = 0; i < n && status == RIN_OK; i++) {
         if (labels[i] >= 0 && labels[i] < (float)classes) (*one_hot)[i * classes + (int64_t)labels[i]] = 1;

@@ -74,6 +74,8 @@ static rin_status read_options(const cJSON *row, const rin_config *config, rin_s
     *out = (rin_sampling_options){.low = -1, .high = INFINITY};
     rin_status status = rin_row_route_options(row, 0, &out->route, nodes, error);
     if (status == RIN_OK) status = read_interval(row, out, error);
+    if (status == RIN_OK && !cJSON_HasObjectItem(row, "schedule"))
+        status = rin_schedule_parse(config->diffusion.infer_schedule, &out->route.schedule, error);
     out->route.b_scale = config->diffusion.b_scale;
     out->route.n_pixels = rin_shape_count(&video);
     /* What is stored are nodes; below strength 1, whatever it is, a run begins with the picture. */

@@ -120,9 +120,10 @@ static rin_status check_conditioning(const rin_config_model *m, rin_error *error
                       LL(m->latent_slots), LL(rin_model_latent_tokens(m)));
     }
     int64_t width = m->time_on_latent ? m->latent_dim : rin_model_cond_width(m);
-    if (width % 8) {
+    if (width % 4 || width < 8) {
         const char *key = m->time_on_latent ? "latent_dim" : m->cond_dim ? "cond_dim" : "tape_dim";
-        return REFUSE("model.%s = %lld is the width of the time token; allowed: multiples of 8", key, LL(width));
+        return REFUSE("model.%s = %lld is the width of the time token; allowed: multiples of 4 from 8 on", key,
+                      LL(width));
     }
     if (m->cond_decoupled_read && !on_tape) {
         return REFUSE("model.cond_decoupled_read = true, but no time or label token is on the tape; set "
@@ -150,8 +151,8 @@ static rin_status check_positions(const rin_config_model *m, rin_error *error) {
         const char *name;
         int64_t places, width, multiple;
     } rules[] = {
-        {m->latent_pos_encoding, "latent", latents, m->latent_dim, 2},
-        {m->tape_pos_encoding, "tape", rows * cols, m->tape_dim, rows > 1 && cols > 1 ? 4 : 2},
+        {m->latent_pos_encoding, "latent", latents, m->latent_dim, 1},
+        {m->tape_pos_encoding, "tape", rows * cols, m->tape_dim, rows > 1 && cols > 1 ? 2 : 1},
     };
     for (size_t i = 0; i < RIN_COUNT(rules); i++) {
         if (rules[i].encoding == RIN_POS_LEARNED) continue;

@@ -17,7 +17,13 @@ double rin_lambda_of_gamma(double gamma) {
 }
 
 bool rin_grid_is_published(const rin_route_options *o) {
-    return !o->exact && o->spacing == RIN_SPACING_UNIFORM && rin_sampler_find(o->sampler)->published;
+    return !o->exact && o->spacing == RIN_SPACING_UNIFORM && (rin_sampler_find(o->sampler)->published || o->td != 0);
+}
+
+double rin_grid_uniform_level(const rin_route_options *o, double i) {
+    double t = fmax(o->strength * (1 - i / (double)o->steps), 0);
+    if (!rin_grid_is_published(o)) return rin_gamma_exact(&o->schedule, t);
+    return (double)fmaxf(rin_gamma(&o->schedule, t), 1e-9f);
 }
 
 /* ---- spacings: level i of the grid, i = 0 .. steps; `end` is the last one ---- */
@@ -25,9 +31,7 @@ bool rin_grid_is_published(const rin_route_options *o) {
 typedef double spacing_fn(const rin_route_options *o, int64_t i);
 
 static double uniform(const rin_route_options *o, int64_t i) {
-    double t = o->strength * (1 - (double)i / (double)o->steps);
-    if (!rin_grid_is_published(o)) return rin_gamma_exact(&o->schedule, t);
-    return (double)fmaxf(rin_gamma(&o->schedule, t), 1e-9f);
+    return rin_grid_uniform_level(o, (double)i);
 }
 
 static double quadratic(const rin_route_options *o, int64_t i) {

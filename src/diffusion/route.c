@@ -41,10 +41,8 @@ static rin_transition transition_of(const rin_route *route, const rin_cursor *c)
                         .second = c->phase == AT_SECOND,
                         .published = rin_grid_is_published(o),
                         .eta = o->eta};
-    if (o->td != 0 && o->spacing == RIN_SPACING_UNIFORM) {
-        double time = o->strength * (1 - ((double)c->node + 1 + o->td) / (double)o->steps);
-        t.next = rin_gamma_exact(&o->schedule, fmax(time, 0));
-    }
+    if (o->td != 0 && o->spacing == RIN_SPACING_UNIFORM)
+        t.next = rin_grid_uniform_level(o, (double)c->node + 1 + o->td);
     return t;
 }
 

@@ -30,7 +30,7 @@ double rin_learning_rate(const rin_config_train *train, const rin_lr_schedule *s
     if (train->lr_scaling == RIN_LR_SCALING_SQRT) base *= sqrt((double)train->batch);
     if (step < train->warmup_steps) return base * (double)step / (double)train->warmup_steps;
     double steps = (double)(train->steps - train->warmup_steps - train->tail_steps);
-    double at = (double)(step - train->warmup_steps) / fmax(steps, 1);
+    double at = steps > 0 ? (double)(step - train->warmup_steps) / steps : 1;
     switch (schedule->kind) {
     case RIN_LR_SCHEDULE_COSINE:
         at = fmin(at * schedule->rate, 1);

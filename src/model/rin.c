@@ -92,13 +92,11 @@ static streams start_streams(rin_net *net, rin_net_inputs in) {
 
     rin_value noisy = rin_tokenise(net, in.x, 0), given = 0, writable = m->cond_tape_writable ? s.read_only : 0;
     if (in.frames) given = rin_tokenise(net, in.frames, rin_graph_shape(graph, noisy)->dim[1]);
+    s.tape = rin_op_concat(graph, (rin_value[]){noisy, given}, 2);
     if (m->self_cond & RIN_SELF_COND_TAPE) {
-        s.tape = rin_op_concat(graph, (rin_value[]){noisy, given}, 2);
         s.tape = add_previous(net, "tape_prev", s.tape, in.tape_prev, m->tape_mlp_ratio);
-        s.tape = rin_op_concat(graph, (rin_value[]){s.tape, writable}, 2);
-    } else {
-        s.tape = rin_op_concat(graph, (rin_value[]){noisy, writable, given}, 3);
     }
+    s.tape = rin_op_concat(graph, (rin_value[]){s.tape, writable}, 2);
     if (writable) s.read_only = 0;
     if (m->self_cond & RIN_SELF_COND_LATENT) {
         s.latents = add_previous(net, "latent_prev", s.latents, in.latent_prev, m->latent_mlp_ratio);

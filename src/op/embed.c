@@ -24,8 +24,8 @@ rin_value rin_op_sin_cos(rin_graph *graph, rin_sin_cos_attr attr, int64_t dim) {
 void rin_infer_sin_cos(rin_graph *graph, const rin_node *node, rin_shape out[RIN_MAX_OUTPUTS]) {
     const rin_sin_cos_attr *attr = RIN_ATTR(node, rin_sin_cos_attr);
     int64_t parts = attr->rows > 1 && attr->cols > 1 ? 2 : 1;
-    (void)rin_expect(graph, node, attr->dim % (2 * parts) == 0 && attr->rows * attr->cols > 1,
-                     "wants an even width for each axis and two positions");
+    (void)rin_expect(graph, node, attr->dim % parts == 0 && attr->rows * attr->cols > 1,
+                     "wants the same width for each axis and two positions");
     out[0] = RIN_SHAPE(attr->repeat * attr->rows * attr->cols, attr->dim);
 }
 
@@ -36,8 +36,8 @@ rin_value rin_op_time_encode(rin_graph *graph, rin_value gamma, double scale, in
 
 void rin_infer_time_encode(rin_graph *graph, const rin_node *node, rin_shape out[RIN_MAX_OUTPUTS]) {
     int64_t dim = RIN_ATTR(node, rin_sin_cos_attr)->dim;
-    (void)rin_expect(graph, node, rin_in(graph, node, 0)->rank == 1 && dim >= 2 && dim % 2 == 0,
-                     "wants gamma (B), even width");
+    (void)rin_expect(graph, node, rin_in(graph, node, 0)->rank == 1 && dim >= 2,
+                     "wants gamma (B), a width of 2 or more");
     out[0] = RIN_SHAPE(rin_in(graph, node, 0)->dim[0], 1, dim);
 }
 

@@ -138,7 +138,7 @@ static bool warms_up(const rin_sampling *s) {
 static int64_t count_forwards(const rin_sampling *s) {
     rin_cursor cursor = {0};
     rin_move move;
-    int64_t n = warms_up(s) ? 1 + is_guided(s, s->route->nodes[0]) : 0;
+    int64_t n = warms_up(s);
     while (rin_route_next(s->route, &cursor, &move)) {
         if (move.kind != RIN_MOVE_RENOISE) n += 1 + is_guided(s, move.gamma);
     }
@@ -279,8 +279,7 @@ static rin_status carry_hiddens(rin_sampling *s, const rin_move *move, rin_error
                     : rin_stream_follow(&s->reference, &s->main, s->between, error);
 }
 
-static rin_status evaluate(rin_sampling *s, const rin_move *move, rin_error *error) {
-    bool guided = is_guided(s, move->gamma);
+static rin_status evaluate(rin_sampling *s, const rin_move *move, bool guided, rin_error *error) {
     if (move->kind == RIN_MOVE_STEP) s->step_guided = guided;
     rin_status status = guided ? run_reference(s, move->gamma, error) : RIN_OK;
     if (status == RIN_OK) status = write_numbers(s, move, guided, error);
@@ -317,7 +316,7 @@ static rin_status make_move(rin_sampling *s, const rin_move *move, rin_error *er
     if (move->noise >= 0) s->from.draw(s->from.user, move->noise, s->noise);
     if (move->kind == RIN_MOVE_RENOISE) return renoise(s, move, error);
     if (move->noise >= 0) status = rin_program_write(s->main.program, "noise", s->noise, s->main.n_pixels, error);
-    if (status == RIN_OK) status = evaluate(s, move, error);
+    if (status == RIN_OK) status = evaluate(s, move, is_guided(s, move->gamma), error);
     return status == RIN_OK ? advance(s, move, error) : status;
 }
 
@@ -369,7 +368,7 @@ rin_status rin_sampling_begin(rin_sampling *s, const rin_sampling_start *start, 
     if (status == RIN_OK) status = write_known(s, error);
     if (status == RIN_OK) status = write_start(s, error);
     if (status != RIN_OK || !warms_up(s)) return status;
-    return evaluate(s, &(rin_move){.kind = RIN_MOVE_STEP, .gamma = s->route->nodes[0], .x.of = {1}}, error);
+    return evaluate(s, &(rin_move){.kind = RIN_MOVE_STEP, .gamma = s->route->nodes[0], .x.of = {1}}, false, error);
 }
 
 rin_status rin_sampling_pixels(const rin_sampling *s, float *pixels, rin_error *error) {

@@ -229,6 +229,7 @@ static void test_time_difference(void **state) {
     for (size_t k = 0; k < RIN_COUNT(strengths); k++) {
         rin_route_options options = route_options(RIN_SAMPLER_DDIM, RIN_SPACING_UNIFORM, 4);
         options.td = 0.5;
+        options.exact = true;
         options.strength = strengths[k];
         rin_route *route = route_create(&options);
         rin_cursor cursor = {0};

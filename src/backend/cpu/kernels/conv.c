@@ -275,18 +275,25 @@ static rin_extent cells_inside(const rin_window *w, int axis, int64_t to, int64_
     return (rin_extent){RIN_MAX(0, at), RIN_MIN(n, at + w->size[axis])};
 }
 
+/* Kahan's sum: a window may be a whole map, and what each addition rounds off goes into the next. */
+RIN_INLINE vf add_exactly(vf sum, vf x, vf *lost) {
+    vf wanted = x - *lost, next = sum + wanted;
+    *lost = (next - sum) - wanted;
+    return next;
+}
+
 RIN_INLINE void pool_pixel(rin_pool_kind kind, const float *x, const rin_shape *shape, const rin_extent cells[3],
                            float *out) {
     int64_t c = shape->dim[4], per_row = shape->dim[3] * c, per_frame = shape->dim[2] * per_row;
     int64_t n = (cells[0].end - cells[0].begin) * (cells[1].end - cells[1].begin) * (cells[2].end - cells[2].begin);
     vf share = vf_splat(1.0f / (float)n);
     for (int64_t j = 0; j < c; j += RIN_VF) {
-        vf all = vf_splat(kind == RIN_POOL_MAX ? -INFINITY : 0);
+        vf all = vf_splat(kind == RIN_POOL_MAX ? -INFINITY : 0), lost = vf_splat(0);
         for (int64_t t = cells[0].begin; t < cells[0].end; t++) {
             for (int64_t h = cells[1].begin; h < cells[1].end; h++) {
                 for (int64_t w = cells[2].begin; w < cells[2].end; w++) {
                     vf v = vf_load_most(x + t * per_frame + h * per_row + w * c + j, c - j);
-                    all = kind == RIN_POOL_MAX ? vf_max(v, all) : all + v;
+                    all = kind == RIN_POOL_MAX ? vf_max(v, all) : add_exactly(all, v, &lost);
                 }
             }
         }

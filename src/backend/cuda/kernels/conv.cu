@@ -99,6 +99,13 @@ __global__ static void finish_conv(rin_channels to, bool relu, int64_t first, in
 
 /* ---- pools ---- */
 
+/* Kahan's sum: a window may be a whole map, and what each addition rounds off goes into the next. */
+__device__ static inline float add_exactly(float sum, float x, float *lost) {
+    float wanted = x - *lost, next = sum + wanted;
+    *lost = (next - sum) - wanted;
+    return next;
+}
+
 template <int W>
 __global__ static void pool(rin_windows w, rin_channels to, bool mean, int64_t pixels, rin_view x, rin_view y) {
     for (int64_t i = W * rin_thread(); i < pixels * w.c; i += W * rin_threads()) {
@@ -111,7 +118,7 @@ __global__ static void pool(rin_windows w, rin_channels to, bool mean, int64_t p
             end[axis] = min(at + w.size[axis], w.in[axis]);
             inside *= end[axis] - begin[axis];
         }
-        float all[W], one[W];
+        float all[W], one[W], lost[W] = {0};
 #pragma unroll
         for (int k = 0; k < W; k++) all[k] = mean ? 0.0f : -INFINITY;
         for (int64_t t = begin[0]; t < end[0]; t++) {
@@ -120,7 +127,10 @@ __global__ static void pool(rin_windows w, rin_channels to, bool mean, int64_t p
                 for (int64_t v = begin[2]; v < end[2]; v++) {
                     rin_get_wide<W>(x, (row + v) * w.c + channel, one);
 #pragma unroll
-                    for (int k = 0; k < W; k++) all[k] = mean ? all[k] + one[k] : one[k] > all[k] ? one[k] : all[k];
+                    for (int k = 0; k < W; k++) {
+                        if (mean) all[k] = add_exactly(all[k], one[k], &lost[k]);
+                        else all[k] = one[k] > all[k] ? one[k] : all[k];
+                    }
                 }
             }
         }

@@ -70,7 +70,8 @@ RIN_REF(pool) {
     copy_into(task, task->in[1]);
     for (int64_t pixel = 0; pixel < rin_shape_rows(y); pixel++) {
         for (int64_t o = 0; o < c; o++) {
-            real sum = 0, most = -INFINITY;
+            double sum = 0; /* of a whole map, too */
+            real most = -INFINITY;
             int64_t inside = 0;
             for (int64_t i = 0; i < cells; i++) {
                 int64_t at = place(w, x_shape, y, pixel, i);
@@ -80,7 +81,7 @@ RIN_REF(pool) {
                 inside++;
             }
             put(task, 0, pixel * y->dim[4] + attr->join.first + o,
-                attr->kind == RIN_POOL_MAX ? most : sum / (real)inside);
+                attr->kind == RIN_POOL_MAX ? most : (real)(sum / (double)inside));
         }
     }
 }
