@@ -4,10 +4,16 @@
  *
  * The one public header. Every handle is opaque. Fallible functions return a rin_status and write what went
  * wrong to the caller's rin_error (which may be NULL). The library never exits, never prints and keeps no
- * global state: handles may be used from different threads as long as each handle is used by one at a time. One thing
- * belongs to the whole process: where FFmpeg's remarks go. The first video that is read or written sets FFmpeg's log
- * callback, so that it is silent while it works for this library; programs that want it for themselves set it after
- * that. A NULL where none is allowed is refused (ARG), or answered by NULL, 0, false or -1; what is not there is done.
+ * global state: handles may be used from different threads as long as each handle is used by one at a time. Generators
+ * of one model may run in different threads; they take turns, evaluation by evaluation. Its own threads take no
+ * signals. Those that call it want a stack of 128 KiB at least. One thing belongs to the whole process: where FFmpeg's
+ * remarks go. The first video that is read or written sets FFmpeg's log callback, so that it is silent while it works
+ * for this library; programs that want it for themselves set it after that.
+ *
+ * A NULL where none is allowed is refused (ARG), or answered by NULL, 0, false or -1; what is not there is done. What a
+ * call leaves in *error counts only where it did not return RIN_OK. After fork() the child has none of the library's
+ * threads: it may open handles of its own, and must neither use nor free those that it inherited. Networks are computed
+ * rounding to nearest and without traps; everything else in the arithmetic of the calling thread.
  */
 #ifndef RIN_H
 #define RIN_H
@@ -44,7 +50,7 @@ typedef enum rin_status {
     RIN_ERR_INTERNAL     /* a defect of the library */
 } rin_status;
 
-/* What went wrong: what, where, the value seen, what is allowed, what to try. Clear with {0}. */
+/* What went wrong: what, where, the value seen, what is allowed, what to try. Clear with {0}, in C++ {}. */
 typedef struct rin_error {
     rin_status code;
     char text[1024];
@@ -55,7 +61,8 @@ RIN_API const char *rin_status_name(rin_status status);
 
 typedef enum rin_log_level { RIN_LOG_INFO, RIN_LOG_WARNING } rin_log_level;
 
-/* Receives the library's remarks, a line each without the newline. May be called from loader threads. */
+/* Receives the library's remarks, a line each without the newline. May be called from loader threads, and from several
+ * at once. Callbacks return: they neither throw nor longjmp, and free no handle. */
 typedef void (*rin_log_fn)(void *user, rin_log_level level, const char *text);
 
 /* ---- configuration ---- */
@@ -125,15 +132,16 @@ RIN_API rin_status rin_config_validate(const rin_config *config, rin_error *erro
 typedef struct rin_progress {
     const char *doing; /* "train", "evaluation", "load", "measure", "compare" and so on: what is counted; static text */
     int64_t done, total; /* steps, evaluations or images; total is 0 where it is not known */
-    double seconds, eta; /* spent since the start of this call, and estimated to the end */
+    double seconds, eta; /* spent since this work began, with a handle's first step; and estimated to the end */
     double images_per_second;
     const char *unit; /* of these: "images", "clips" or "videos"; NULL where there are none; static text */
     double loss;      /* training: of the last step; else 0 */
     double grad_norm, learning_rate;
     double wait_seconds;     /* training: time that steps waited for data */
-    int64_t memory_bytes;    /* peak resident memory of the process */
+    int64_t memory_bytes;    /* training: peak resident memory of the process */
     bool saved;              /* training: a checkpoint was written after this step */
-    const char *sample_path; /* training: the picture that was written after this step, or NULL */
+    const char *sample_path; /* training: the picture that was written after this step, within the run's folder; NULL
+                              * where none was; valid until the next step */
     int64_t bad_steps;       /* training: steps so far that were not applied, their loss or gradient not finite */
 } rin_progress;
 
@@ -164,13 +172,16 @@ RIN_API rin_status rin_trainer_create(const rin_config *config, const char *data
 /*
  * Continues a run from its last checkpoint, bit for bit as if it had never stopped (same machine and device). A
  * checkpoint that cannot be read is reported and the one before is used. data is where the data has moved to, NULL when
- * it has not; it must be the same images under the same names. steps > 0 extends the run. Of changes, which may be
- * NULL, train.device, train.precision and train.threads are taken where they are set: with another of the first two the
- * run goes on the same but for rounding. All this is written into the run's folder, from where everything else comes.
- * Errors: as above; UNSUPPORTED, DEVICE where the run's device cannot be had.
+ * it has not; it must be the same images under the same names. steps > 0 is where the run now ends, before or
+ * after what was planned. Of changes,
+ * which may be NULL, those options are taken that are set and that rin_trainer_may_change says: the run goes on the
+ * same, with another train.device or train.precision but for rounding. All this is written into the run's folder, from
+ * where everything else comes. Errors: as above; UNSUPPORTED, DEVICE where the run's device cannot be had.
  */
 RIN_API rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, const rin_config *changes,
                                       rin_listener listener, rin_trainer **out, rin_error *error);
+/* Whether a run may go on with another value of this option, "section.key". */
+RIN_API bool rin_trainer_may_change(const char *option);
 RIN_API void rin_trainer_free(rin_trainer *trainer);
 /* The resolved configuration; borrowed. */
 RIN_API const rin_config *rin_trainer_config(const rin_trainer *trainer);
@@ -184,7 +195,7 @@ RIN_API bool rin_trainer_is_done(const rin_trainer *trainer);
  * IO, MEMORY when the checkpoint of the last step cannot be written; CANCELLED by the listener.
  */
 RIN_API rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress, rin_error *error);
-/* Writes a checkpoint now. */
+/* Writes a checkpoint now. Errors: IO, MEMORY; the one before stays. */
 RIN_API rin_status rin_trainer_save(rin_trainer *trainer, rin_error *error);
 /* Steps until the end, or until the listener says stop: then saves and returns CANCELLED. Also saves before it returns
  * any other error but NUMERIC, and never while steps are not applied: then the last checkpoint stays. May be called
@@ -196,7 +207,8 @@ RIN_API rin_status rin_trainer_run(rin_trainer *trainer, rin_error *error);
 typedef struct rin_model rin_model;
 
 /* Opens a .safetensors file or a run's folder. device: "cpu" (NULL), or a row of `rin help bench` such as "cuda", with
- * ":1" for the second GPU; threads 0: all. */
+ * ":1" for the second GPU; threads 0: all. Errors: IO; FORMAT, CONFIG, SHAPE for what is no model; ARG, UNSUPPORTED,
+ * DEVICE for a device that cannot be had; MEMORY. */
 RIN_API rin_status rin_model_open(const char *path, const char *device, int threads, rin_model **out, rin_error *error);
 RIN_API void rin_model_free(rin_model *model);
 /* Model and diffusion options as stored, others at their defaults; borrowed. */
@@ -234,7 +246,7 @@ typedef struct rin_generator rin_generator;
 /*
  * Prepares `count` pictures, of a video model videos of sample.frames frames. config gives the options sample.*;
  * classes [count] are numbers, -1 for no label, or NULL. Picture i depends on (model, options, seed, i, classes[i]) and
- * the frames it was given alone. model must outlive the generator.
+ * the frames it was given alone. model must outlive the generator. Errors: as rin_generator_create_as.
  */
 RIN_API rin_status rin_generator_create(rin_model *model, const rin_config *config, int64_t count,
                                         const int64_t *classes, uint64_t seed, rin_generator **out, rin_error *error);
@@ -271,7 +283,8 @@ RIN_API void rin_generator_free(rin_generator *generator);
  */
 RIN_API rin_status rin_generator_give(rin_generator *generator, int64_t i, const uint8_t *pixels, int64_t n,
                                       rin_error *error);
-/* One evaluation step of the current batch; progress counts them all. progress may be NULL. */
+/* One evaluation step of the current batch; progress counts them all. progress may be NULL. Errors: ARG after the last
+ * one; NUMERIC when the network's output is not finite; DEVICE. */
 RIN_API rin_status rin_generator_step(rin_generator *generator, rin_progress *progress, rin_error *error);
 RIN_API bool rin_generator_is_done(const rin_generator *generator);
 /* Steps to the end. Errors: CANCELLED when the listener says stop; NUMERIC when the network's output is not finite. */
@@ -293,7 +306,9 @@ RIN_API const char *rin_video_suffixes(void); /* such as ".mp4, .gif, .webp"; st
 /*
  * Files of picture i, and of all of them, `columns` a row (0, or more than a file can hold: nearly square). Videos go
  * by the name's end: .png is a contact sheet, given frames with a blue, made ones with an orange border, above them
- * what really followed with a grey one; others are videos of sample.fps frames a second.
+ * what really followed with a grey one; others are videos of sample.fps frames a second. Errors: ARG before the
+ * pictures are made, for a name that rin_model_can_write refuses, and for more or larger ones than a file can hold; IO;
+ * MEMORY.
  */
 RIN_API rin_status rin_generator_write(const rin_generator *generator, int64_t i, const char *path, rin_error *error);
 RIN_API rin_status rin_generator_write_grid(const rin_generator *generator, int columns, const char *path,

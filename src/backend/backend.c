@@ -42,14 +42,32 @@ static rin_status split_name(const char *name, size_t *length, int *device, rin_
                          MOST_DEVICES - 1);
 }
 
+/* A thread that has its turn may begin again. */
+static bool make_turns(pthread_mutex_t *turns) {
+    pthread_mutexattr_t attributes;
+    if (pthread_mutexattr_init(&attributes)) return false;
+    bool ok = !pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE) &&
+              !pthread_mutex_init(turns, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    return ok;
+}
+
 static rin_status open_row(const rin_backend_table *row, const rin_backend_options *options, rin_backend **out,
                            rin_error *error) {
     rin_backend *backend = rin_calloc(1, sizeof *backend, error);
     if (!backend) return RIN_ERR_MEMORY;
     backend->table = row;
+    if (!make_turns(&backend->turns)) {
+        rin_free(backend);
+        return rin_error_set(error, RIN_ERR_MEMORY, "out of memory for a lock");
+    }
     rin_status status = row->open(backend, options, error);
-    if (status == RIN_OK) *out = backend;
-    else rin_free(backend);
+    if (status == RIN_OK) {
+        *out = backend;
+    } else {
+        pthread_mutex_destroy(&backend->turns);
+        rin_free(backend);
+    }
     return status;
 }
 
@@ -84,7 +102,18 @@ rin_status rin_backend_create(const char *name, const rin_backend_options *optio
 void rin_backend_free(rin_backend *backend) {
     if (!backend) return;
     backend->table->close(backend);
+    pthread_mutex_destroy(&backend->turns);
     rin_free(backend);
+}
+
+/* ---- calls, in turn ---- */
+
+void rin_backend_begin(rin_backend *backend) {
+    pthread_mutex_lock(&backend->turns);
+}
+
+void rin_backend_end(rin_backend *backend) {
+    pthread_mutex_unlock(&backend->turns);
 }
 
 rin_status rin_backend_alloc(rin_backend *backend, int64_t elements, void **out, rin_error *error) {
@@ -93,47 +122,75 @@ rin_status rin_backend_alloc(rin_backend *backend, int64_t elements, void **out,
     if (elements < 0 || (uint64_t)elements > SIZE_MAX / size) {
         return rin_error_set(error, RIN_ERR_MEMORY, "cannot allocate %lld elements", (long long)elements);
     }
+    rin_backend_begin(backend);
     *out = backend->table->alloc(backend, (size_t)elements * size, error);
+    rin_backend_end(backend);
     return *out ? RIN_OK : RIN_ERR_MEMORY;
 }
 
 void rin_backend_release(rin_backend *backend, void *memory) {
-    if (memory) backend->table->release(backend, memory);
+    if (!memory) return;
+    rin_backend_begin(backend);
+    backend->table->release(backend, memory);
+    rin_backend_end(backend);
 }
 
 void rin_backend_upload(rin_backend *backend, void *to, rin_type type, const float *from, int64_t n) {
+    rin_backend_begin(backend);
     backend->table->upload(backend, to, type, from, n);
+    rin_backend_end(backend);
 }
 
 void rin_backend_download(rin_backend *backend, float *to, const void *from, rin_type type, int64_t n) {
+    rin_backend_begin(backend);
     backend->table->download(backend, to, from, type, n);
+    rin_backend_end(backend);
 }
 
 rin_status rin_backend_prepare(rin_backend *backend, rin_task *tasks, int n, size_t *scratch, rin_error *error) {
-    return backend->table->prepare(backend, tasks, n, scratch, error);
+    rin_backend_begin(backend);
+    rin_status status = backend->table->prepare(backend, tasks, n, scratch, error);
+    rin_backend_end(backend);
+    return status;
 }
 
 void rin_backend_run(rin_backend *backend, const rin_task *tasks, int n, rin_recording **recording) {
+    rin_backend_begin(backend);
     backend->table->run(backend, tasks, n, recording);
+    rin_backend_end(backend);
 }
 
 void rin_backend_forget(rin_backend *backend, rin_recording *recording) {
-    if (recording) backend->table->forget(backend, recording);
+    if (!recording) return;
+    rin_backend_begin(backend);
+    backend->table->forget(backend, recording);
+    rin_backend_end(backend);
 }
 
 void rin_backend_narrow(rin_backend *backend, void *to, const void *from, int64_t n) {
+    rin_backend_begin(backend);
     backend->table->narrow(backend, to, from, n);
+    rin_backend_end(backend);
 }
 
 void rin_backend_blend(rin_backend *backend, void *to, rin_type to_type, const void *from, rin_type from_type,
                        float keep, int64_t n) {
+    rin_backend_begin(backend);
     backend->table->blend(backend, to, to_type, from, from_type, keep, n);
+    rin_backend_end(backend);
 }
 
 void rin_backend_wait(rin_backend *backend) {
-    if (backend->table->wait) backend->table->wait(backend);
+    if (!backend->table->wait) return;
+    rin_backend_begin(backend);
+    backend->table->wait(backend);
+    rin_backend_end(backend);
 }
 
-rin_status rin_backend_failure(const rin_backend *backend, rin_error *error) {
-    return backend->table->failure ? backend->table->failure(backend, error) : RIN_OK;
+rin_status rin_backend_failure(rin_backend *backend, rin_error *error) {
+    if (!backend->table->failure) return RIN_OK;
+    rin_backend_begin(backend);
+    rin_status status = backend->table->failure(backend, error);
+    rin_backend_end(backend);
+    return status;
 }

@@ -3,6 +3,8 @@
 #ifndef RIN_BACKEND_H
 #define RIN_BACKEND_H
 
+#include <pthread.h>
+
 #include "graph/graph.h"
 
 /* ---- what a run is given ---- */
@@ -115,8 +117,9 @@ typedef struct rin_backend_table {
 struct rin_backend {
     const rin_backend_table *table;
     int threads;
-    uint64_t memory; /* bytes of the memory that tensors live in, used or not */
-    void *state;     /* of the backend; the thread pool of a host backend */
+    uint64_t memory;       /* bytes of the memory that tensors live in, used or not */
+    void *state;           /* of the backend; the thread pool of a host backend */
+    pthread_mutex_t turns; /* held by a thread during its call */
 };
 
 /* "cpu" (the best variant of this machine), "cpu-avx512", "cpu-avx2", "cpu-plain", "ref", "ref64"; "cuda" (as
@@ -124,6 +127,9 @@ struct rin_backend {
 rin_status rin_backend_create(const char *name, const rin_backend_options *options, rin_backend **out,
                               rin_error *error) RIN_CHECKED;
 void rin_backend_free(rin_backend *backend);
+/* Threads that share a backend take turns, call by call; between these two a thread has several calls in a row. */
+void rin_backend_begin(rin_backend *backend);
+void rin_backend_end(rin_backend *backend);
 /* Row i of the list of backends, NULL after the last. */
 const rin_backend_table *rin_backend_row(int i);
 
@@ -149,7 +155,7 @@ void rin_backend_blend(rin_backend *backend, void *to, rin_type to_type, const v
 /* Until everything that was asked for is done. */
 void rin_backend_wait(rin_backend *backend);
 /* What went wrong on a device since it was opened, if anything did. Results after a failure are worth nothing. */
-rin_status rin_backend_failure(const rin_backend *backend, rin_error *error) RIN_CHECKED;
+rin_status rin_backend_failure(rin_backend *backend, rin_error *error) RIN_CHECKED;
 
 /* ---- host backends (host.c): all rows of their tables but name, kernels and available ---- */
 

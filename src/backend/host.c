@@ -90,16 +90,17 @@ typedef struct run {
 } run;
 
 /* Attention that saturates has gradients below 1e-38, and processors compute with such numbers a hundred times slower:
- * within a run they count as 0. Returns what to restore: the caller's thread is one of the team. */
-static unsigned long flush_subnormals(void) {
+ * within a run they count as 0. It rounds to nearest and traps nothing, whatever the program around it does. Returns
+ * what to restore: the caller's thread is one of the team. */
+static unsigned long set_arithmetic(void) {
     unsigned long before = 0;
 #if defined(__SSE2__)
-    enum { FLUSH_RESULTS = 0x8000, FLUSH_OPERANDS = 0x40 };
+    enum { MASK_TRAPS = 0x1F80, FLUSH_RESULTS = 0x8000, FLUSH_OPERANDS = 0x40 };
     before = __builtin_ia32_stmxcsr();
-    __builtin_ia32_ldmxcsr((unsigned)before | FLUSH_RESULTS | FLUSH_OPERANDS);
+    __builtin_ia32_ldmxcsr(MASK_TRAPS | FLUSH_RESULTS | FLUSH_OPERANDS);
 #elif defined(__aarch64__)
     __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-    __asm__ volatile("msr fpcr, %0" : : "r"(before | 1ul << 24));
+    __asm__ volatile("msr fpcr, %0" : : "r"(1ul << 24));
 #endif
     return before;
 }
@@ -118,7 +119,7 @@ static void run_all(void *context, int index, int count) {
     const run *r = context;
     const rin_kernel_row *kernels = r->backend->table->kernels;
     rin_team team = {index, count, r->backend->state};
-    unsigned long before = flush_subnormals();
+    unsigned long before = set_arithmetic();
     for (int i = 0; i < r->n; i++) {
         if (i && !r->tasks[i].beside) rin_team_barrier(&team);
         kernels[r->tasks[i].node->op].run(&r->tasks[i], &team);

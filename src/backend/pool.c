@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* A team of threads with a barrier. Own code instead of OpenMP: see the header, and thread checkers understand it. */
 #include "backend/pool.h"
-#include "base/fault.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
-#include <string.h>
+
+#include "base/thread.h"
 
 /* Pauses before sleeping, 100 to 400 microseconds: longer than most waits between balanced kernels. */
 enum { SPINS = 10000 };
 
 struct rin_pool {
     int count, started; /* threads of the team, the caller included; those created */
+    int spins;          /* pauses before sleeping; none where others want the processor */
     pthread_t *threads; /* [count - 1] */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -35,7 +34,7 @@ static void pause_briefly(void) {
 }
 
 static void wait_for_change(rin_pool *pool, atomic_uint *word, unsigned old) {
-    for (int i = 0; i < SPINS; i++) {
+    for (int i = 0; i < pool->spins; i++) {
         if (atomic_load_explicit(word, memory_order_acquire) != old) return;
         pause_briefly();
     }
@@ -91,11 +90,10 @@ static rin_status start_threads(rin_pool *pool, rin_error *error) {
         member *me = rin_calloc(1, sizeof *me, error);
         if (!me) return RIN_ERR_MEMORY;
         *me = (member){pool, i};
-        int code = rin_fault(RIN_FAULT_ALLOC) ? EAGAIN : pthread_create(&pool->threads[i - 1], NULL, work, me);
-        if (code != 0) {
+        rin_status status = rin_thread_start(&pool->threads[i - 1], work, me, error);
+        if (status != RIN_OK) {
             rin_free(me);
-            return rin_error_set(error, RIN_ERR_MEMORY, "cannot start thread %d of %d: %s", i + 1, pool->count,
-                                 strerror(code));
+            return rin_error_prefix(error, status, "thread %d of %d", i + 1, pool->count);
         }
         pool->started++;
     }
@@ -107,6 +105,7 @@ rin_status rin_pool_create(int threads, rin_pool **out, rin_error *error) {
     rin_pool *pool = rin_calloc(1, sizeof *pool, error);
     if (!pool) return RIN_ERR_MEMORY;
     pool->count = threads;
+    pool->spins = threads <= rin_processor_count(threads) ? SPINS : 0;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->changed, NULL);
     pool->threads = rin_calloc((size_t)threads, sizeof *pool->threads, error);

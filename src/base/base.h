@@ -136,7 +136,6 @@ void rin_dir_close(rin_dir *dir);
 typedef struct rin_input {
     char *path;         /* NULL: not a file on disk, or not open */
     const void *memory; /* [bytes], borrowed; NULL: on disk */
-    void *map;          /* [bytes], where rin_input_map was called; else NULL */
     uint64_t bytes;     /* of the file when it was opened */
     int fd;
 } rin_input;
@@ -144,9 +143,6 @@ typedef struct rin_input {
 rin_status rin_input_open(rin_input *input, const char *path, rin_error *error) RIN_CHECKED;
 /* n bytes in memory, which must stay. */
 rin_input rin_input_of_memory(const void *memory, size_t n);
-/* From now on the file is read by mapping its pages, where the system can say beforehand whether they can be read: a
- * page that is missing is an error as always, and no signal. Otherwise nothing changes. */
-void rin_input_map(rin_input *input);
 /* Exactly n bytes. Errors: IO, also when the file has shrunk. Threads: safe. */
 rin_status rin_input_read(const rin_input *input, uint64_t offset, void *out, size_t n, rin_error *error) RIN_CHECKED;
 void rin_input_close(rin_input *input); /* once or more often */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* error: statuses by name, messages, remarks. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -41,6 +42,12 @@ rin_status rin_error_prefix(rin_error *error, rin_status code, const char *forma
 
 rin_status rin_error_null(rin_error *error, const char *function, const char *argument) {
     return rin_error_set(error, RIN_ERR_ARG, "%s: %s must not be NULL", function, argument);
+}
+
+rin_status rin_error_system(rin_error *error, const char *what, const char *path) {
+    bool exhausted = errno == ENOMEM || errno == EMFILE || errno == ENFILE;
+    return rin_error_set(error, exhausted ? RIN_ERR_MEMORY : RIN_ERR_IO, "cannot %s '%.300s': %s", what, path,
+                         strerror(errno));
 }
 
 void rin_log_write(rin_log log, rin_log_level level, const char *format, ...) {

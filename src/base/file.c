@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -13,12 +12,6 @@
 
 #include "base/base.h"
 #include "base/fault.h"
-
-rin_status rin_error_system(rin_error *error, const char *what, const char *path) {
-    bool exhausted = errno == ENOMEM || errno == EMFILE || errno == ENFILE;
-    return rin_error_set(error, exhausted ? RIN_ERR_MEMORY : RIN_ERR_IO, "cannot %s '%.300s': %s", what, path,
-                         strerror(errno));
-}
 
 /* ---- paths ---- */
 
@@ -164,34 +157,6 @@ rin_input rin_input_of_memory(const void *memory, size_t n) {
     return (rin_input){.memory = memory, .bytes = n, .fd = -1};
 }
 
-#ifdef MADV_POPULATE_READ
-void rin_input_map(rin_input *input) {
-    if (input->map || input->memory || !input->bytes || input->bytes > SIZE_MAX) return;
-    void *map = mmap(NULL, (size_t)input->bytes, PROT_READ, MAP_SHARED, input->fd, 0);
-    if (map != MAP_FAILED) input->map = map;
-}
-
-static bool read_mapped(const rin_input *input, uint64_t offset, void *out, size_t n) {
-    if (!input->map || offset > input->bytes || n > input->bytes - offset) return false;
-    char *from = (char *)input->map + offset;
-    size_t within = (size_t)((uintptr_t)from % (uintptr_t)sysconf(_SC_PAGESIZE));
-    if (madvise(from - within, within + n, MADV_POPULATE_READ) != 0) return false;
-    memcpy(out, from, n);
-    /* The rest of a page of which only the beginning is left shows zeros. */
-    struct stat info;
-    return fstat(input->fd, &info) == 0 && (uint64_t)info.st_size >= offset + n;
-}
-#else
-void rin_input_map(rin_input *input) {
-    (void)input;
-}
-
-static bool read_mapped(const rin_input *input, uint64_t offset, void *out, size_t n) {
-    (void)input, (void)offset, (void)out, (void)n;
-    return false;
-}
-#endif
-
 rin_status rin_input_read(const rin_input *input, uint64_t offset, void *out, size_t n, rin_error *error) {
     char *bytes = out;
     if (input->memory) {
@@ -200,7 +165,6 @@ rin_status rin_input_read(const rin_input *input, uint64_t offset, void *out, si
         memcpy(out, (const char *)input->memory + offset, n);
         return RIN_OK;
     }
-    if (read_mapped(input, offset, out, n)) return RIN_OK;
     while (n) {
         ssize_t got = rin_fault(RIN_FAULT_READ) ? -1 : pread(input->fd, bytes, n, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
@@ -214,7 +178,6 @@ rin_status rin_input_read(const rin_input *input, uint64_t offset, void *out, si
 }
 
 void rin_input_close(rin_input *input) {
-    if (input->map) munmap(input->map, (size_t)input->bytes);
     if (input->path && input->fd >= 0) close(input->fd);
     rin_free(input->path);
     *input = (rin_input){.fd = -1};

@@ -66,6 +66,7 @@ void rin_lock_release(rin_lock *lock) {
     if (!lock->held) return;
     /* An empty file says that its last owner ended in order. It stays: removing it would race with the next owner. */
     if (ftruncate(lock->fd, 0) != 0) errno = 0;
+    (void)flock(lock->fd, LOCK_UN); /* a child of this process may have the file open, too */
     close(lock->fd);
     lock->held = false;
 }

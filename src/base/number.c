@@ -2,7 +2,7 @@
 /* Numbers to and from text; strtod and printf follow the host program's locale, files must not. */
 #include <ctype.h>
 #include <errno.h>
-#include <locale.h>
+#include <langinfo.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static bool replace_point(const char *text, const char *from, const char *to, ch
 bool rin_number_parse_real(const char *text, double *out) {
     char local[2 * RIN_NUMBER_TEXT];
     if (!*text || text[strspn(text, "0123456789+-.eE")]) return false;
-    if (!replace_point(text, ".", localeconv()->decimal_point, local, sizeof local)) return false;
+    if (!replace_point(text, ".", nl_langinfo(RADIXCHAR), local, sizeof local)) return false;
     char *end = NULL;
     double value = strtod(local, &end);
     if (end == local || *end || !isfinite(value)) return false;
@@ -46,5 +46,5 @@ void rin_number_format(double value, int digits, char text[RIN_NUMBER_TEXT]) {
         snprintf(local, sizeof local, "%.*g", n, value);
         if (digits || strtod(local, NULL) == value) break;
     }
-    if (!replace_point(local, localeconv()->decimal_point, ".", text, RIN_NUMBER_TEXT)) text[0] = '\0';
+    if (!replace_point(local, nl_langinfo(RADIXCHAR), ".", text, RIN_NUMBER_TEXT)) text[0] = '\0';
 }

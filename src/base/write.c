@@ -33,17 +33,19 @@ rin_status rin_atomic_open(rin_atomic_file *file, const char *path, rin_error *e
     size_t size = strlen(path) + 64;
     rin_status status = RIN_OK;
     struct stat info;
+    bool replaces = stat(path, &info) == 0;
     char *name = rin_calloc(size, 1, error);
     file->path = rin_strdup(path, error);
     if (!file->path || !name) {
         status = RIN_ERR_MEMORY;
-    } else if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+    } else if (replaces && !S_ISREG(info.st_mode)) {
         /* A device or a named pipe would be replaced. */
         status = rin_error_set(error, RIN_ERR_IO, "cannot write '%.300s': it is there, and not a regular file", path);
     } else {
         int fd = create_temporary(name, size, path);
         if (fd < 0) status = rin_error_system(error, "create", name);
         else file->temporary = name; /* from here on there is a file to remove */
+        if (fd >= 0 && replaces && fchmod(fd, info.st_mode & 0777) != 0) errno = 0; /* as private as the one before */
         if (fd >= 0 && !(file->stream = rin_fault(RIN_FAULT_ALLOC) ? NULL : fdopen(fd, "wb"))) {
             status = rin_error_set(error, RIN_ERR_MEMORY, "out of memory for writing '%s'", path);
             close(fd);

@@ -166,10 +166,6 @@ rin_status rin_safetensors_read_part(const rin_safetensors *file, const rin_stor
     return rin_input_read(&file->input, file->data_start + tensor->begin + offset, out, n_bytes, error);
 }
 
-void rin_safetensors_map(rin_safetensors *file) {
-    rin_input_map(&file->input);
-}
-
 /* Reads in chunks and converts; one of floats and doubles is the destination, the other NULL. */
 static rin_status read_converted(const rin_safetensors *file, const rin_stored_tensor *tensor, float *floats,
                                  double *doubles, rin_error *error) {

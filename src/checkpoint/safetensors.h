@@ -76,8 +76,6 @@ rin_status rin_safetensors_read_bytes(const rin_safetensors *file, const rin_sto
 /* n_bytes of the tensor's, from so many after its first on. Errors: SHAPE beyond its end. */
 rin_status rin_safetensors_read_part(const rin_safetensors *file, const rin_stored_tensor *tensor, uint64_t offset,
                                      void *out, size_t n_bytes, rin_error *error) RIN_CHECKED;
-/* For many small reads (rin_input_map). */
-void rin_safetensors_map(rin_safetensors *file);
 
 /* ---- writing: declare everything, begin, stream the data in order, commit ---- */
 

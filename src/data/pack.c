@@ -52,6 +52,22 @@ static rin_status check_frames(pack *p, const char *path, rin_error *error) {
     return RIN_OK;
 }
 
+bool rin_pack_may_be_at(const char *path) {
+    rin_safetensors *file = NULL;
+    pack p = {0};
+    if (rin_safetensors_open(path, &file, NULL) != RIN_OK) return true; /* nothing, or of no use to anybody */
+    p.file = file;
+    bool is_one = check_frames(&p, path, NULL) == RIN_OK;
+    rin_safetensors_close(file);
+    return is_one;
+}
+
+void rin_pack_size(const void *source, int *width, int *height) {
+    const pack *p = source;
+    *width = (int)p->frames->shape[2];
+    *height = (int)p->frames->shape[1];
+}
+
 /* One number a video; NULL when it is not there or of another type. */
 static const rin_stored_tensor *find_row(const pack *p, const char *name, rin_stored_type type) {
     const rin_stored_tensor *t = rin_safetensors_find(p->file, name);
@@ -112,7 +128,6 @@ static rin_status pack_open(rin_source_request *request, rin_items *items, void 
     if (status == RIN_OK) status = check_frames(p, request->path, error);
     if (status == RIN_OK) status = read_rows(p, request->path, error);
     if (status == RIN_OK) status = add_names(p, request->path, request, items, error);
-    if (status == RIN_OK) rin_safetensors_map(p->file);
     if (status == RIN_OK) *source = p;
     else pack_close(p);
     return status;

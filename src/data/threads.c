@@ -1,22 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* threads: a parallel loop over items and timed waiting. */
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "base/fault.h"
 #include "data/threads.h"
-
-rin_status rin_thread_start(pthread_t *thread, void *(*run)(void *), void *user, rin_error *error) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = rin_fault(RIN_FAULT_ALLOC) ? EAGAIN : pthread_create(thread, NULL, run, user);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return code ? rin_error_set(error, RIN_ERR_MEMORY, "cannot start a thread: %s", strerror(code)) : RIN_OK;
-}
 
 int rin_condition_init(pthread_cond_t *condition) {
     pthread_condattr_t attributes;
@@ -104,11 +90,12 @@ rin_status rin_parallel_run(const rin_parallel *work, rin_error *error) {
         return rin_error_set(error, RIN_ERR_MEMORY, "out of memory for a lock");
     }
     rin_status status = RIN_OK;
+    rin_error reason = {0};
     while (n_started < n_wanted && status == RIN_OK) {
         pthread_mutex_lock(&c.mutex);
         c.n_running++;
         pthread_mutex_unlock(&c.mutex);
-        status = rin_thread_start(&members[n_started], run_member, &c, error);
+        status = rin_thread_start(&members[n_started], run_member, &c, &reason);
         if (status == RIN_OK) n_started++;
     }
     if (status != RIN_OK) {
@@ -116,6 +103,7 @@ rin_status rin_parallel_run(const rin_parallel *work, rin_error *error) {
         c.n_running--;
         pthread_mutex_unlock(&c.mutex);
         if (n_started) status = RIN_OK; /* fewer will do */
+        else if (error) *error = reason;
     }
     watch(&c);
     for (size_t i = 0; i < n_started; i++) pthread_join(members[i], NULL);

@@ -3,12 +3,8 @@
 #ifndef RIN_DATA_THREADS_H
 #define RIN_DATA_THREADS_H
 
-#include <pthread.h>
-
+#include "base/thread.h"
 #include "data/data.h"
-
-/* Starts a thread that no signal is delivered to. Errors: MEMORY. */
-rin_status rin_thread_start(pthread_t *thread, void *(*run)(void *), void *user, rin_error *error) RIN_CHECKED;
 
 /* A condition on the monotonic clock, and waiting on it for a tenth of a second at most: long enough to cost nothing,
  * short enough to notice a request to stop. */

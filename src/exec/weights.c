@@ -137,14 +137,21 @@ rin_status rin_weights_hash(const rin_weights *weights, rin_arena arena, char ou
 }
 
 rin_status rin_weights_add_narrow(rin_weights *weights, rin_arena arena, rin_error *error) {
-    if (weights->narrow[arena].memory) return RIN_OK;
-    return rin_backend_alloc(weights->backend, (weights->count + 1) / 2, &weights->narrow[arena].memory, error);
+    rin_status status = RIN_OK;
+    rin_backend_begin(weights->backend);
+    if (!weights->narrow[arena].memory)
+        status = rin_backend_alloc(weights->backend, (weights->count + 1) / 2, &weights->narrow[arena].memory, error);
+    rin_backend_end(weights->backend);
+    return status;
 }
 
 void rin_weights_refresh_narrow(rin_weights *weights, rin_arena arena) {
-    if (!weights->narrow[arena].memory || weights->narrow[arena].version == weights->versions[arena]) return;
-    rin_backend_narrow(weights->backend, weights->narrow[arena].memory, weights->arenas[arena], weights->count);
-    weights->narrow[arena].version = weights->versions[arena];
+    rin_backend_begin(weights->backend);
+    if (weights->narrow[arena].memory && weights->narrow[arena].version != weights->versions[arena]) {
+        rin_backend_narrow(weights->backend, weights->narrow[arena].memory, weights->arenas[arena], weights->count);
+        weights->narrow[arena].version = weights->versions[arena];
+    }
+    rin_backend_end(weights->backend);
 }
 
 void rin_weights_updated(rin_weights *weights) {

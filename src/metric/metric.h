@@ -28,6 +28,9 @@ typedef struct rin_ticker {
     void *user;
 } rin_ticker;
 
+/* MEMORY where OpenBLAS would not get what its first product takes; asked before it. */
+rin_status rin_blas_expect_memory(rin_error *error) RIN_CHECKED;
+
 /* ---- moments: section 3 of the evaluation document ---- */
 
 /*

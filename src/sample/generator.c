@@ -200,6 +200,7 @@ rin_status rin_generator_step(rin_generator *g, rin_progress *progress, rin_erro
     if (rin_generator_is_done(g)) {
         return rin_error_set(error, RIN_ERR_ARG, "rin_generator_step: all %lld pictures are made", (long long)g->count);
     }
+    if (g->started == 0) g->started = rin_clock_seconds();
     rin_status status = g->begun ? RIN_OK : start_pass(g, error);
     if (status == RIN_OK) status = rin_sampling_step(g->sampling, error);
     if (status == RIN_OK && g->film && g->sampling->move.kind == RIN_MOVE_STEP) status = keep_film(g, error);

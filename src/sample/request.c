@@ -202,7 +202,6 @@ static rin_status create_for(const char *function, const rin_sample_request *r, 
     g->between = r->other_seed != NULL;
     g->other_seed = r->other_seed ? *r->other_seed : 0;
     g->guide = r->guide;
-    g->started = rin_clock_seconds();
     g->per_frame = g->own.model.image_height * g->own.model.image_width * g->own.model.image_channels;
     rin_status status = create(g, r, error);
     if (status == RIN_OK) *out = g;

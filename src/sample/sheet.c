@@ -124,7 +124,9 @@ bool rin_generator_has_grid(const rin_generator *g, const char *path) {
     return width <= most && height <= most;
 }
 
-static rin_status refuse_name(const char *path, rin_error *error) {
+static rin_status refuse_name(const rin_generator *g, const char *path, rin_error *error) {
+    if (g->frames == 1)
+        return rin_error_set(error, RIN_ERR_ARG, "'%.300s': allowed for pictures are names that end in .png", path);
     return rin_error_set(error, RIN_ERR_ARG,
                          "'%.300s': allowed for videos are names that end in %s, or in .png for a contact sheet", path,
                          rin_video_suffixes());
@@ -154,7 +156,7 @@ rin_status rin_generator_write(const rin_generator *g, int64_t i, const char *pa
         return rin_error_set(error, RIN_ERR_ARG, "rin_generator_write: i = %lld; %lld of %lld pictures are made",
                              (long long)i, (long long)RIN_MIN(g->first, g->count), (long long)g->count);
     }
-    if (g->frames > 1 && !rin_model_can_write(g->model, path)) return refuse_name(path, error);
+    if (!rin_model_can_write(g->model, path)) return refuse_name(g, path, error);
     if (g->frames > 1 && rin_has_suffix(path, ".png")) return write_sheet(g, i, 0, path, error);
     return write_one(g, i, path, error);
 }
@@ -168,7 +170,7 @@ rin_status rin_generator_write_grid(const rin_generator *g, int columns, const c
         return rin_error_set(error, RIN_ERR_ARG, "%s: %lld of %lld pictures are made: run the generator to its end",
                              __func__, (long long)g->first, (long long)g->count);
     }
-    if (g->frames > 1 && !rin_model_can_write(g->model, path)) return refuse_name(path, error);
+    if (!rin_model_can_write(g->model, path)) return refuse_name(g, path, error);
     rin_grids grids = {.pixels = g->pixels, .picture = g->per_picture, .frame = g->per_frame, .n = g->frames};
     bool movie = g->frames > 1 && g->count > 1 && !rin_has_suffix(path, ".png");
     int64_t most = movie ? RIN_MOVIE_MOST_SIDE : RIN_CANVAS_MOST_SIDE;

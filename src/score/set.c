@@ -88,7 +88,7 @@ rin_status rin_gauge_init(rin_gauge *gauge, const rin_config *config, bool video
                          .height = (int)config->eval.size,
                          .width = (int)config->eval.size,
                          .loading = loading};
-    if (rin_preprocess_is_for(config->eval.preprocess, gauge->network)) return RIN_OK;
+    if (rin_preprocess_is_for(config->eval.preprocess, gauge->network)) return rin_blas_expect_memory(error);
     return rin_error_set(error, RIN_ERR_CONFIG, "eval.preprocess = %s is not for %s; allowed: %s",
                          rin_preprocess_name(config->eval.preprocess), rin_feature_network_name(gauge->network),
                          video ? "tf, crop" : "tf, half_pixel, clean");

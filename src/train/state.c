@@ -60,9 +60,9 @@ static rin_status open_state(const char *path, rin_safetensors **out, int64_t *s
     rin_status status = rin_safetensors_open(path, &file, error);
     if (status != RIN_OK) return status;
     const char *format = rin_safetensors_metadata(file, "format"), *text = rin_safetensors_metadata(file, "step");
-    char *end = NULL;
-    *step = text ? strtoll(text, &end, 10) : -1;
-    if (!format || strcmp(format, RIN_STATE_FORMAT) != 0 || *step < 0 || *step > MOST_STEPS || *end) {
+    *step = -1;
+    if (!format || strcmp(format, RIN_STATE_FORMAT) != 0 || !text || !rin_number_parse_int(text, step) || *step < 0 ||
+        *step > MOST_STEPS) {
         status = rin_error_set(error, RIN_ERR_FORMAT, "'%s' is not the state of a training run", path);
     }
     if (status == RIN_OK) *out = file;

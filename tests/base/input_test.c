@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of reading by position: from a file, from its mapped pages and from memory; also when the file shrinks. */
+/* Tests of reading by position: from a file and from memory; also when the file shrinks. */
 #include "support/check.h"
 
 #include <stdlib.h>
@@ -62,8 +62,6 @@ static void test_memory(void **state) {
     rin_error error = {0};
     assert_int_equal(rin_input_read(&input, UINT64_MAX, &byte, 1, &error), RIN_ERR_INTERNAL);
     assert_int_equal(rin_input_read(&input, 1, &byte, SIZE_MAX, &error), RIN_ERR_INTERNAL);
-    rin_input_map(&input); /* which it is as good as */
-    assert_null(input.map);
     expect_right(&input);
     rin_input_close(&input);
     rin_input_close(&input);
@@ -78,20 +76,14 @@ static void test_file(void **state) {
     char path[64];
     (void)state;
     make_file(path);
-    for (int mapped = 0; mapped < 2; mapped++) {
-        rin_input input;
-        rin_error error = {0};
-        assert_ok(rin_input_open(&input, path, &error), &error);
-        assert_int_equal(input.bytes, BYTES);
-        if (mapped) rin_input_map(&input);
-        void *map = input.map;
-        if (mapped) rin_input_map(&input); /* once is enough */
-        assert_ptr_equal(input.map, map);
-        expect_right(&input);
-        expect_refused_beyond(&input, RIN_ERR_IO);
-        rin_input_close(&input);
-        rin_input_close(&input);
-    }
+    rin_input input;
+    rin_error error = {0};
+    assert_ok(rin_input_open(&input, path, &error), &error);
+    assert_int_equal(input.bytes, BYTES);
+    expect_right(&input);
+    expect_refused_beyond(&input, RIN_ERR_IO);
+    rin_input_close(&input);
+    rin_input_close(&input);
     assert_int_equal(unlink(path), 0);
 }
 
@@ -104,81 +96,69 @@ static void test_empty_file(void **state) {
     make_file(path);
     assert_int_equal(truncate(path, 0), 0);
     assert_ok(rin_input_open(&input, path, &error), &error);
-    rin_input_map(&input);
-    assert_null(input.map);
     assert_ok(rin_input_read(&input, 0, &byte, 0, &error), &error);
     assert_refused(rin_input_read(&input, 0, &byte, 1, &error), RIN_ERR_IO, &error, path);
     rin_input_close(&input);
     assert_int_equal(unlink(path), 0);
 }
 
-/* A page that is gone is an error, where a plain mapping would end the process by a signal. */
 static void test_file_that_shrinks(void **state) {
     static const off_t lengths[] = {2 * 4096 + 10, 4096, 1, 0};
     static uint8_t out[BYTES];
     (void)state;
-    for (int mapped = 0; mapped < 2; mapped++) {
-        char path[64];
-        rin_input input;
-        rin_error error = {0};
-        make_file(path);
-        assert_ok(rin_input_open(&input, path, &error), &error);
-        if (mapped) rin_input_map(&input);
-        for (size_t i = 0; i < RIN_COUNT(lengths); i++) {
-            assert_int_equal(truncate(path, lengths[i]), 0);
-            assert_refused(rin_input_read(&input, 3 * 4096, out, 100, &error), RIN_ERR_IO, &error, "shrank");
-            assert_refused(rin_input_read(&input, 0, out, BYTES, &error), RIN_ERR_IO, &error, path);
-            if (lengths[i] < 4096) continue;
-            assert_ok(rin_input_read(&input, 0, out, 4096, &error), &error);
-            assert_memory_equal(out, content, 4096);
-        }
-        rin_input_close(&input);
-        assert_int_equal(unlink(path), 0);
+    char path[64];
+    rin_input input;
+    rin_error error = {0};
+    make_file(path);
+    assert_ok(rin_input_open(&input, path, &error), &error);
+    for (size_t i = 0; i < RIN_COUNT(lengths); i++) {
+        assert_int_equal(truncate(path, lengths[i]), 0);
+        assert_refused(rin_input_read(&input, 3 * 4096, out, 100, &error), RIN_ERR_IO, &error, "shrank");
+        assert_refused(rin_input_read(&input, 0, out, BYTES, &error), RIN_ERR_IO, &error, path);
+        if (lengths[i] < 4096) continue;
+        assert_ok(rin_input_read(&input, 0, out, 4096, &error), &error);
+        assert_memory_equal(out, content, 4096);
     }
+    rin_input_close(&input);
+    assert_int_equal(unlink(path), 0);
 }
 
-/* Nor is what is missing of a page, of which the beginning is still there, read as the zeros that a mapping shows. */
+/* What is missing of a page, of which the beginning is still there, is not read as zeros. */
 static void test_file_that_shrinks_within_a_page(void **state) {
     static uint8_t out[BYTES];
     (void)state;
-    for (int mapped = 0; mapped < 2; mapped++) {
-        char path[64];
-        rin_input input;
-        rin_error error = {0};
-        make_file(path);
-        assert_ok(rin_input_open(&input, path, &error), &error);
-        if (mapped) rin_input_map(&input);
-        assert_int_equal(truncate(path, 4096 + 10), 0);
-        assert_refused(rin_input_read(&input, 4096 + 5, out, 10, &error), RIN_ERR_IO, &error, "shrank");
-        assert_refused(rin_input_read(&input, 5000, out, 1, &error), RIN_ERR_IO, &error, "shrank");
-        assert_ok(rin_input_read(&input, 4096, out, 10, &error), &error);
-        assert_memory_equal(out, content + 4096, 10);
-        rin_input_close(&input);
-        assert_int_equal(unlink(path), 0);
-    }
+    char path[64];
+    rin_input input;
+    rin_error error = {0};
+    make_file(path);
+    assert_ok(rin_input_open(&input, path, &error), &error);
+    assert_int_equal(truncate(path, 4096 + 10), 0);
+    assert_refused(rin_input_read(&input, 4096 + 5, out, 10, &error), RIN_ERR_IO, &error, "shrank");
+    assert_refused(rin_input_read(&input, 5000, out, 1, &error), RIN_ERR_IO, &error, "shrank");
+    assert_ok(rin_input_read(&input, 4096, out, 10, &error), &error);
+    assert_memory_equal(out, content + 4096, 10);
+    rin_input_close(&input);
+    assert_int_equal(unlink(path), 0);
 }
 
-/* What was written to the file since it was opened is read, mapped or not. */
+/* What was written to the file since it was opened is read. */
 static void test_file_that_changes(void **state) {
     (void)state;
-    for (int mapped = 0; mapped < 2; mapped++) {
-        char path[64];
-        rin_input input;
-        rin_error error = {0};
-        uint8_t byte = 0;
-        make_file(path);
-        assert_ok(rin_input_open(&input, path, &error), &error);
-        if (mapped) rin_input_map(&input);
-        FILE *stream = fopen(path, "r+b");
-        assert_non_null(stream);
-        assert_int_equal(fseek(stream, 5000, SEEK_SET), 0);
-        assert_int_equal(fputc((uint8_t)~content[5000], stream), (uint8_t)~content[5000]);
-        assert_int_equal(fclose(stream), 0);
-        assert_ok(rin_input_read(&input, 5000, &byte, 1, &error), &error);
-        assert_int_equal(byte, (uint8_t)~content[5000]);
-        rin_input_close(&input);
-        assert_int_equal(unlink(path), 0);
-    }
+    char path[64];
+    rin_input input;
+    rin_error error = {0};
+    uint8_t byte = 0;
+    make_file(path);
+    assert_ok(rin_input_open(&input, path, &error), &error);
+    FILE *stream = fopen(path, "r+b");
+    assert_non_null(stream);
+    assert_int_equal(fseek(stream, 5000, SEEK_SET), 0);
+    assert_int_equal(fputc((uint8_t)~content[5000], stream), (uint8_t)~content[5000]);
+    assert_int_equal(fclose(stream), 0);
+    assert_ok(rin_input_read(&input, 5000, &byte, 1, &error), &error);
+    assert_int_equal(byte, (uint8_t)~content[5000]);
+    rin_input_close(&input);
+    assert_int_equal(unlink(path), 0);
 }
 
 static void test_refusals(void **state) {

@@ -247,10 +247,10 @@ static void generator_write(const arguments *a) {
     EMBED_FAILS(RIN_ERR_ARG, "i = 0", rin_generator_write, generator, 0, path);
     rin_generator_free(generator);
     assert_int_not_equal(access(path, F_OK), 0);
-    EMBED_FAILS(RIN_ERR_IO, "", rin_generator_write, a->generator, 0, "");
-    EMBED_FAILS(RIN_ERR_IO, "", rin_generator_write, a->generator, 0, a->text);
-    EMBED_FAILS(RIN_ERR_IO, a->folder, rin_generator_write, a->generator, 0, a->folder);
-    EMBED_FAILS(RIN_ERR_IO, a->pipe, rin_generator_write, a->generator, 0, a->pipe);
+    EMBED_FAILS(RIN_ERR_ARG, ".png", rin_generator_write, a->generator, 0, "");
+    EMBED_FAILS(RIN_ERR_ARG, ".png", rin_generator_write, a->generator, 0, a->text);
+    EMBED_FAILS(RIN_ERR_ARG, ".png", rin_generator_write, a->generator, 0, a->folder);
+    EMBED_FAILS(RIN_ERR_ARG, ".png", rin_generator_write, a->generator, 0, a->pipe);
 }
 
 static void has_grid(const arguments *a) {
@@ -269,8 +269,8 @@ static void write_grid(const arguments *a) {
     EMBED_FAILS(RIN_ERR_ARG, "0 of 2", rin_generator_write_grid, generator, 0, path);
     rin_generator_free(generator);
     assert_int_not_equal(access(path, F_OK), 0);
-    EMBED_FAILS(RIN_ERR_IO, "", rin_generator_write_grid, a->generator, 0, "");
-    EMBED_FAILS(RIN_ERR_IO, a->folder, rin_generator_write_grid, a->generator, 0, a->folder);
+    EMBED_FAILS(RIN_ERR_ARG, ".png", rin_generator_write_grid, a->generator, 0, "");
+    EMBED_FAILS(RIN_ERR_ARG, ".png", rin_generator_write_grid, a->generator, 0, a->folder);
     embed_ok(rin_generator_write_grid(a->generator, INT_MAX, path, &error), &error);
 }
 

@@ -62,6 +62,15 @@ static void trainer_config(const arguments *a) {
     assert_non_null(rin_trainer_config(a->trainer));
 }
 
+static void may_change(const arguments *a) {
+    (void)a;
+    assert_false(rin_trainer_may_change(NULL));
+    assert_false(rin_trainer_may_change(""));
+    assert_false(rin_trainer_may_change("train.nothing"));
+    assert_false(rin_trainer_may_change("train.batch"));
+    assert_true(rin_trainer_may_change("train.keep"));
+}
+
 static void steps_done(const arguments *a) {
     assert_int_equal(rin_trainer_steps_done(NULL), 0);
     assert_int_equal(rin_trainer_steps_done(a->trainer), 2);
@@ -178,6 +187,7 @@ const arguments_row arguments_of_run[] = {
     {"rin_trainer_resume", trainer_resume},
     {"rin_trainer_free", trainer_free},
     {"rin_trainer_config", trainer_config},
+    {"rin_trainer_may_change", may_change},
     {"rin_trainer_steps_done", steps_done},
     {"rin_trainer_is_done", trainer_is_done},
     {"rin_trainer_step", trainer_step},
