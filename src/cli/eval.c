@@ -110,6 +110,12 @@ static void print_lines(const times *t, int64_t n, const char *unit) {
     printf("%-8s %.6g over %lld %s\n", "mean", mean_loss(t), (long long)n, unit);
 }
 
+/* --limit, or eval.limit. */
+static int take_limit(const rin_cli_args *args, const rin_config *config, int64_t *limit) {
+    *limit = rin_cli_config_whole(config, "eval.limit");
+    return rin_cli_args_whole(args, "limit", 1, INT64_MAX, limit);
+}
+
 /* ---- predict ---- */
 
 enum { MOST_FRAMES = 65536 };
@@ -179,15 +185,15 @@ static int predict(const rin_cli_args *args, rin_model *model) {
     rin_config *config = NULL;
     rin_cli_monitor monitor;
     rin_error error = {0};
-    int code = rin_cli_args_whole(args, "limit", 1, INT64_MAX, &limit);
-    if (code == RIN_EXIT_OK) code = rin_cli_args_whole(args, "seed", 0, INT64_MAX, &seed);
+    int code = rin_cli_args_whole(args, "seed", 0, INT64_MAX, &seed);
     if (code == RIN_EXIT_OK) code = rin_cli_args_whole(args, "samples", 1, MOST_SAMPLES, &samples);
     if (code != RIN_EXIT_OK) return code;
     if (rin_config_copy(rin_model_config(model), &config, &error) != RIN_OK) return rin_cli_fail(&error);
     int64_t given = rin_cli_config_whole(config, "model.seq_cond"),
             n = rin_cli_config_whole(config, "model.seq_len") - given;
     rin_prediction_error *errors = n <= MOST_FRAMES ? calloc((size_t)n, sizeof *errors) : NULL;
-    code = errors ? rin_cli_config_apply(args, "sample", config) : rin_cli_fail_memory();
+    code = errors ? rin_cli_config_apply(args, "eval sample", config) : rin_cli_fail_memory();
+    if (code == RIN_EXIT_OK) code = take_limit(args, config, &limit);
     if (code == RIN_EXIT_OK) {
         rin_listener listener = rin_cli_monitor_start(&monitor, 1);
         rin_status status = rin_eval_predict(model, config, data, samples, limit, (uint64_t)seed, listener, errors,
@@ -208,10 +214,15 @@ static int predict(const rin_cli_args *args, rin_model *model) {
 static int measure(const rin_cli_args *args, rin_model *model, times *t) {
     const char *data = rin_cli_args_get(args, "data");
     int64_t limit = 0, seed = 0, n_images = 0;
+    rin_config *config = NULL;
     rin_cli_monitor monitor;
     rin_error error = {0};
-    int code = rin_cli_args_whole(args, "limit", 1, INT64_MAX, &limit);
-    if (code == RIN_EXIT_OK) code = rin_cli_args_whole(args, "seed", 0, INT64_MAX, &seed);
+    int code = rin_cli_args_whole(args, "seed", 0, INT64_MAX, &seed);
+    if (code == RIN_EXIT_OK && rin_config_copy(rin_model_config(model), &config, &error) != RIN_OK)
+        code = rin_cli_fail(&error);
+    if (code == RIN_EXIT_OK) code = rin_cli_config_apply(args, "eval", config);
+    if (code == RIN_EXIT_OK) code = take_limit(args, config, &limit);
+    rin_config_free(config);
     if (code != RIN_EXIT_OK) return code;
     rin_listener listener = rin_cli_monitor_start(&monitor, 1);
     rin_status status = rin_eval_loss(model, data, t->values, t->count, limit, (uint64_t)seed, listener, t->losses,
@@ -238,9 +249,38 @@ static int measure_model(const rin_cli_args *args, bool loss) {
     return code;
 }
 
+/* Each kind of measuring takes some of the options. */
+static int refuse_others(const rin_cli_args *args, const char *what, const char *const *taken) {
+    for (const rin_cli_option *o = options; o->name; o++) {
+        bool takes = false;
+        for (size_t i = 0; taken[i]; i++) takes = takes || strcmp(o->name, taken[i]) == 0;
+        if (!takes && rin_cli_args_has(args, o->name))
+            return rin_cli_refuse("--%s means nothing to rin eval %s; leave it out", o->name, what);
+    }
+    return RIN_EXIT_OK;
+}
+
+static int check_options(const rin_cli_args *args, const char *what) {
+    static const char *const loss[] = {"model", "data", "t", "limit", "seed", "threads", "device", "json", "set", NULL};
+    static const char *const prediction[] = {"model", "data",    "samples", "steps", "sampler", "guidance", "limit",
+                                             "seed",  "threads", "device",  "json",  "set",     NULL};
+    static const char *const statistics[] = {"data",  "weights", "preprocess", "size",   "frames", "video", "out",
+                                             "limit", "seed",    "threads",    "device", "set",    NULL};
+    static const char *const scores[] = {"model",    "data",    "reference", "weights",  "count", "preprocess",
+                                         "quantise", "size",    "frames",    "out",      "keep",  "mix",
+                                         "steps",    "sampler", "limit",     "guidance", "seed",  "threads",
+                                         "device",   "json",    "set",       NULL};
+    if (strcmp(what, "loss") == 0) return refuse_others(args, what, loss);
+    if (strcmp(what, "predict") == 0) return refuse_others(args, what, prediction);
+    if (strcmp(what, "stats") == 0) return refuse_others(args, what, statistics);
+    return refuse_others(args, what, scores);
+}
+
 static int run(const rin_cli_args *args) {
     const char *what = args->operands[0];
     unsigned scores;
+    int code = check_options(args, what);
+    if (code != RIN_EXIT_OK) return code;
     if (strcmp(what, "loss") == 0) return measure_model(args, true);
     if (strcmp(what, "predict") == 0) return measure_model(args, false);
     if (strcmp(what, "stats") == 0) return rin_cli_statistics(args);

@@ -85,7 +85,8 @@ static int finish_output(int code) {
     errno = 0;
     bool written = fflush(stdout) == 0 && !ferror(stdout);
     if (written || code != RIN_EXIT_OK) return code;
-    if (!errno) errno = EIO; /* it failed earlier */
+    if (errno == EPIPE) return RIN_EXIT_FAILED; /* whoever reads has had enough */
+    if (!errno) errno = EIO;                    /* it failed earlier */
     code = rin_cli_fail_system("cannot write standard output");
     rin_cli_screen_wait();
     return code;

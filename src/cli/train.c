@@ -73,7 +73,6 @@ static int compare_options(const rin_cli_args *args, const char *run, const rin_
     /* What a run may have from its data or its length rather than from its preset, and what may change. */
     static const char *const derived[] = {"model.num_classes", "model.image_channels", "train.steps",
                                           "train.warmup_steps", NULL};
-    static const char *const free_to_change[] = {"train.device", "train.precision", "train.threads", NULL};
     char path[PATH_MAX];
     rin_config *config = NULL;
     const rin_option *option;
@@ -86,7 +85,7 @@ static int compare_options(const rin_cli_args *args, const char *run, const rin_
     for (size_t i = 0; comparable && code == RIN_EXIT_OK && (option = rin_option_get(i)); i++) {
         bool asked = rin_config_is_set(wanted, option->name) ? strcmp(option->name, "train.steps") != 0
                                                              : all && !is_among(option->name, derived);
-        if (asked && !is_among(option->name, free_to_change)) code = compare_option(option->name, wanted, config);
+        if (asked && !rin_trainer_may_change(option->name)) code = compare_option(option->name, wanted, config);
     }
     if (comparable && code == RIN_EXIT_OK) code = compare_steps(args, wanted, config, steps);
     rin_config_free(config);

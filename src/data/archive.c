@@ -2,6 +2,7 @@
 /* archive: files in a tar or zip archive, kept in memory as they are. Nothing is ever unpacked to disk. */
 #include <errno.h>
 #include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <archive.h>
@@ -16,12 +17,20 @@ typedef struct blob {
     size_t n;
 } blob;
 
+/* A second name of a file that came before it. */
+typedef struct hard_link {
+    char *name, *target;
+} hard_link;
+
 /* Item keys are indices of blobs. */
 typedef struct archive_source {
     blob *blobs;
     size_t n_blobs, capacity;
     size_t used, limit; /* memory in bytes */
     size_t n_nameless;  /* entries left out because their names cannot be read */
+    hard_link *links;   /* until everything is listed */
+    size_t n_links, links_capacity;
+    size_t n_symbolic; /* links left out because they are not followed */
 } archive_source;
 
 static rin_status archive_probe(const char *path, bool *fits, rin_error *error) {
@@ -39,6 +48,11 @@ static void archive_close(void *source) {
     if (!s) return;
     for (size_t i = 0; i < s->n_blobs; i++) rin_free(s->blobs[i].bytes);
     rin_free(s->blobs);
+    for (size_t i = 0; i < s->n_links; i++) {
+        rin_free(s->links[i].name);
+        rin_free(s->links[i].target);
+    }
+    rin_free(s->links);
     rin_free(s);
 }
 
@@ -212,6 +226,59 @@ static rin_status add_blob(archive_source *s, struct archive *stream, const char
     return RIN_OK;
 }
 
+/* ---- links ---- */
+
+static rin_status keep_link(archive_source *s, const char *name, const char *target, rin_error *error) {
+    if (s->n_links == s->links_capacity) {
+        size_t capacity = RIN_MAX(2 * s->links_capacity, 64);
+        hard_link *grown = rin_realloc(s->links, capacity, sizeof *grown, error);
+        if (!grown) return RIN_ERR_MEMORY;
+        s->links = grown;
+        s->links_capacity = capacity;
+    }
+    s->used += strlen(name) + strlen(target) + sizeof(hard_link);
+    if (s->used > s->limit) return too_large(s, error);
+    hard_link *link = &s->links[s->n_links++];
+    *link = (hard_link){.name = rin_strdup(name, error), .target = rin_strdup(target, error)};
+    return link->name && link->target ? RIN_OK : RIN_ERR_MEMORY;
+}
+
+static int compare_names(const void *left, const void *right) {
+    return strcmp(((const rin_item *)left)->name, ((const rin_item *)right)->name);
+}
+
+/* Links to files that are items are items, with the same bytes. */
+static rin_status add_links(archive_source *s, rin_items *items, rin_error *error) {
+    size_t n = items->n;
+    if (!s->n_links) return RIN_OK;
+    rin_item *sorted = rin_calloc(n, sizeof *sorted, error);
+    if (!sorted) return RIN_ERR_MEMORY;
+    if (n) memcpy(sorted, items->items, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, compare_names);
+    rin_status status = RIN_OK;
+    for (size_t i = 0; i < s->n_links && status == RIN_OK; i++) {
+        const rin_item wanted = {.name = s->links[i].target};
+        const rin_item *found = n ? bsearch(&wanted, sorted, n, sizeof *sorted, compare_names) : NULL;
+        if (found) status = rin_items_add(items, s->links[i].name, found->key, -1, error);
+        else rin_items_leave_out(items, s->links[i].name);
+    }
+    rin_free(sorted);
+    return status;
+}
+
+static rin_status take_link(archive_source *s, struct archive_entry *entry, const char *name, rin_items *items,
+                            rin_error *error) {
+    char target[MAX_NAME];
+    const char *stored = archive_entry_hardlink_utf8(entry);
+    if (!stored) stored = archive_entry_hardlink(entry);
+    if (!rin_items_wants(items, name)) return RIN_OK;
+    if (clean_name(stored, target)) return keep_link(s, name, target, error);
+    rin_items_leave_out(items, name);
+    return RIN_OK;
+}
+
+/* ---- entries ---- */
+
 static rin_status take_entry(archive_source *s, struct archive *stream, struct archive_entry *entry, rin_items *items,
                              rin_error *error) {
     char name[MAX_NAME];
@@ -223,8 +290,9 @@ static rin_status take_entry(archive_source *s, struct archive *stream, struct a
         return RIN_OK;
     }
     /* The holes of a sparse file would be read as zeros, of any number. */
-    bool whole = archive_entry_filetype(entry) == AE_IFREG && !archive_entry_hardlink(entry) &&
-                 archive_entry_sparse_count(entry) == 0;
+    if (archive_entry_hardlink(entry)) return take_link(s, entry, name, items, error);
+    bool whole = archive_entry_filetype(entry) == AE_IFREG && archive_entry_sparse_count(entry) == 0;
+    if (archive_entry_filetype(entry) == AE_IFLNK) s->n_symbolic++;
     if (!whole) {
         rin_items_leave_out(items, name);
         return RIN_OK;
@@ -323,6 +391,7 @@ static rin_status read_file(archive_source *s, feed *f, rin_items *items, rin_er
     if (status == RIN_OK) status = is_zip(f, &zip, error);
     if (status == RIN_OK) status = zip ? open_zip(f, error) : open_tar(f, error);
     if (status == RIN_OK) status = read_all(s, f, items, error);
+    if (status == RIN_OK) status = add_links(s, items, error);
     if (status == RIN_OK && f->unpacker && has_more(f))
         rin_log_write(
             f->request->log, RIN_LOG_WARNING,
@@ -364,6 +433,11 @@ static rin_status archive_open(rin_source_request *request, rin_items *items, vo
         if (s->n_nameless)
             rin_log_write(request->log, RIN_LOG_WARNING, "left out %zu files whose names cannot be read",
                           s->n_nameless);
+        if (s->n_symbolic)
+            rin_log_write(request->log, RIN_LOG_WARNING,
+                          "left out %zu symbolic links, which are not followed in archives: tar's --dereference stores "
+                          "what they lead to",
+                          s->n_symbolic);
         rin_items_strip_top(items, request->log);
         status = rin_items_arrange(items, request->log, error);
     }

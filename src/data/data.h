@@ -65,6 +65,8 @@ typedef struct rin_dataset_options {
 rin_status rin_dataset_open(const char *path, const rin_dataset_options *options, rin_log log, rin_dataset **out,
                             rin_error *error) RIN_CHECKED;
 void rin_dataset_close(rin_dataset *dataset);
+/* A remark where its frames were packed at another size than this. */
+void rin_dataset_warn_of_size(const rin_dataset *dataset, int width, int height, rin_log log);
 
 /* What kind of source it is, such as "folder". */
 const char *rin_dataset_kind(const rin_dataset *dataset);
@@ -235,5 +237,9 @@ void rin_loader_free(rin_loader *loader);
 double rin_loader_wait_seconds(const rin_loader *loader); /* what rin_loader_next has spent waiting, in total */
 size_t rin_loader_n_cached(const rin_loader *loader);     /* items kept in memory */
 size_t rin_loader_n_broken(const rin_loader *loader);     /* broken items met so far */
+
+/* Files of which a folder that has both is that of a training run: no part of a data set that it lies in. */
+#define RIN_RUN_CONFIG "config.ini"
+#define RIN_RUN_DATA "run.json"
 
 #endif

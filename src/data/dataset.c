@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "data/clip.h"
+#include "data/pack.h"
 #include "data/threads.h"
 
 /* The first that recognises the path is taken. */
@@ -29,6 +30,7 @@ static rin_status refuse(rin_status code, const char *what, bool videos, rin_err
     return code;
 }
 
+static const char for_foreign[] = "convert HEIC, AVIF, TIFF, BMP and the like to JPEG or PNG";
 static const char for_videos[] = " (videos are for a video model, such as --preset small-video)";
 
 static rin_status find_kind(const char *path, bool videos, const rin_source_kind **kind, rin_error *error) {
@@ -59,8 +61,11 @@ static rin_status check_not_empty(const rin_dataset *dataset, const char *path, 
     int n = snprintf(what, sizeof what, "the %s '%.300s' holds no %s, only %zu hidden and %zu other files",
                      dataset->kind->name, path, rin_items_noun(items), items->n_hidden, items->n_other);
     if (items->first_other)
-        snprintf(what + n, sizeof what - (size_t)n, " such as '%.200s'%s", items->first_other,
-                 items->n_videos ? for_videos : "");
+        snprintf(what + n, sizeof what - (size_t)n, " such as '%.200s'%s%s", items->first_other,
+                 items->n_videos    ? for_videos
+                 : items->n_foreign ? ": "
+                                    : "",
+                 items->n_foreign && !items->n_videos ? for_foreign : "");
     return refuse(RIN_ERR_FORMAT, what, items->videos, error);
 }
 
@@ -69,6 +74,9 @@ static void report_left_out(const rin_items *items, rin_log log) {
         rin_log_write(log, RIN_LOG_INFO, "left out %zu files that are not %s to be used, such as '%.200s'",
                       items->n_other, rin_items_noun(items), items->first_other ? items->first_other : "?");
     }
+    if (items->n_foreign && !items->videos)
+        rin_log_write(log, RIN_LOG_WARNING, "%zu of them are pictures of kinds that are not read: %s", items->n_foreign,
+                      for_foreign);
     if (items->n_hidden) rin_log_write(log, RIN_LOG_INFO, "left out %zu hidden files", items->n_hidden);
 }
 
@@ -133,6 +141,18 @@ rin_status rin_dataset_open(const char *path, const rin_dataset_options *options
     report_left_out(&dataset->items, log);
     *out = dataset;
     return RIN_OK;
+}
+
+void rin_dataset_warn_of_size(const rin_dataset *dataset, int width, int height, rin_log log) {
+    int own_width, own_height;
+    if (dataset->kind != &rin_source_pack) return;
+    rin_pack_size(dataset->source, &own_width, &own_height);
+    if (own_width == width && own_height == height) return;
+    rin_log_write(
+        log, RIN_LOG_WARNING,
+        "the frames of the pack have %d x %d pixels and are resized to the %d x %d of the model: a pack of the "
+        "model's size (rin data pack --size %dx%d) has them as they are",
+        own_width, own_height, width, height, width, height);
 }
 
 void rin_dataset_close(rin_dataset *dataset) {

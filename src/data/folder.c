@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "data/source.h"
 
@@ -25,7 +26,8 @@ typedef struct level {
 typedef struct walker {
     rin_source_request *request;
     rin_items *items;
-    int n_linked; /* folders reached through links: those to links can make any number of one */
+    int n_linked;   /* folders reached through links: those to links can make any number of one */
+    size_t n_apart; /* folders left out whole, of which that was said */
 } walker;
 
 static rin_status walk(walker *w, const char *relative, const level *up, bool linked, rin_error *error);
@@ -39,11 +41,11 @@ static rin_status visit(walker *w, rin_dir *dir, const char *relative, const cha
     bool hidden = file[0] == '.';
     bool known = !hidden && fstatat(rin_dir_descriptor(dir), file, &info, 0) == 0; /* follows links */
     if (known && S_ISDIR(info.st_mode)) {
-        size_t n_before = w->items->n;
+        size_t n_before = w->items->n, n_apart = w->n_apart;
         struct stat own;
         bool linked = fstatat(rin_dir_descriptor(dir), file, &own, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(own.st_mode);
         status = walk(w, name, here, here->linked || linked, error);
-        if (status == RIN_OK && here->depth == 0 && w->items->n == n_before) {
+        if (status == RIN_OK && here->depth == 0 && w->items->n == n_before && w->n_apart == n_apart) {
             rin_log_write(w->request->log, RIN_LOG_WARNING, "the folder '%s' holds no %s%s", name,
                           rin_items_noun(w->items), w->items->videos ? "" : " and makes no class");
         }
@@ -73,11 +75,33 @@ static rin_status list(walker *w, rin_dir *dir, const char *relative, const leve
     }
 }
 
+/* Its sample pictures are none of the data set's. */
+static bool is_run(const rin_dir *dir) {
+    struct stat config, data;
+    int fd = rin_dir_descriptor(dir);
+    return fstatat(fd, RIN_RUN_CONFIG, &config, 0) == 0 && S_ISREG(config.st_mode) &&
+           fstatat(fd, RIN_RUN_DATA, &data, 0) == 0 && S_ISREG(data.st_mode);
+}
+
+static void leave_apart(walker *w, const char *relative, rin_log_level weight, const char *why) {
+    rin_log_write(w->request->log, weight, "the folder '%s' is left out: %s", relative, why);
+    w->n_apart++;
+}
+
+static bool is_forbidden(const char *path) {
+    return access(path, R_OK | X_OK) != 0 && errno == EACCES;
+}
+
 static rin_status walk(walker *w, const char *relative, const level *up, bool linked, rin_error *error) {
     char *path = rin_path_join(w->request->path, relative, error);
     if (!path) return RIN_ERR_MEMORY;
     struct stat info;
     rin_dir *dir;
+    if (up && is_forbidden(path)) {
+        leave_apart(w, relative, RIN_LOG_WARNING, "it may not be read (permission denied)");
+        rin_free(path);
+        return RIN_OK;
+    }
     rin_status status = rin_dir_open(path, &dir, error);
     if (status == RIN_OK && fstat(rin_dir_descriptor(dir), &info) != 0)
         status = rin_error_system(error, "list folder", path);
@@ -89,6 +113,8 @@ static rin_status walk(walker *w, const char *relative, const level *up, bool li
             status = rin_error_set(error, RIN_ERR_FORMAT, "folder '%s' is more than %d levels deep", path, MAX_DEPTH);
         } else if (is_inside_itself(&here)) {
             rin_items_leave_out(w->items, relative);
+        } else if (up && is_run(dir)) {
+            leave_apart(w, relative, RIN_LOG_INFO, "it is that of a training run");
         } else {
             status = list(w, dir, relative, &here, error);
         }

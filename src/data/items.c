@@ -2,6 +2,7 @@
 /* items: the list of items and how their folders become classes. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "data/source.h"
 
@@ -42,6 +43,13 @@ bool rin_name_is_video(const char *name) {
     return has_one_of(name, suffixes);
 }
 
+/* Of a kind that is not read. */
+static bool is_foreign_picture(const char *name) {
+    static const char *const suffixes[] = {".heic", ".heif", ".avif", ".jxl", ".tif", ".tiff", ".bmp",
+                                           ".gif",  ".jp2",  ".psd",  ".dng", ".cr2", ".nef",  NULL};
+    return has_one_of(name, suffixes);
+}
+
 bool rin_items_wants(rin_items *items, const char *name) {
     if (is_hidden(name)) {
         items->n_hidden++;
@@ -50,6 +58,7 @@ bool rin_items_wants(rin_items *items, const char *name) {
     if (rin_name_is_picture(name)) return true;
     if (items->videos ? rin_name_is_video(name) : rin_has_suffix(name, ".webp")) return true;
     if (rin_name_is_video(name)) items->n_videos++;
+    if (is_foreign_picture(name)) items->n_foreign++;
     rin_items_leave_out(items, name);
     return false;
 }
@@ -150,7 +159,8 @@ static void drop_older_versions(rin_items *items) {
 
 /* Drops the items without a folder, which come between the others. */
 static void drop_loose(rin_items *items, rin_log log) {
-    size_t kept = 0;
+    size_t kept = 0, n_loose = 0;
+    for (size_t i = 0; i < items->n; i++) n_loose += top_length(items->items[i].name) == 0;
     for (size_t i = 0; i < items->n; i++) {
         rin_item item = items->items[i];
         if (top_length(item.name)) {
@@ -159,8 +169,9 @@ static void drop_loose(rin_items *items, rin_log log) {
         }
         if (i == kept) {
             rin_log_write(log, RIN_LOG_WARNING,
-                          "images beside the class folders are left out, as they have no class; the first is '%s'",
-                          item.name);
+                          "%zu of %zu images are left out: they lie beside the class folders and have no class, such "
+                          "as '%s'. Put them into a folder of their own, or the others elsewhere",
+                          n_loose, items->n, item.name);
         }
         rin_items_leave_out(items, item.name);
         rin_free(item.name);
@@ -183,11 +194,26 @@ static rin_status collect_classes(rin_items *items, rin_error *error) {
     return RIN_OK;
 }
 
+/* Parts of a set instead of classes are a likely mistake. */
+static void warn_of_parts(const rin_items *items, rin_log log) {
+    static const char *const parts[] = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"};
+    if (items->n_classes < 2) return;
+    for (size_t i = 0; i < items->n_classes; i++) {
+        bool known = false;
+        for (size_t k = 0; k < RIN_COUNT(parts); k++) known = known || strcasecmp(items->classes[i], parts[k]) == 0;
+        if (!known) return;
+    }
+    rin_log_write(log, RIN_LOG_WARNING,
+                  "the classes are '%s' and '%s': if these are parts of one set, give the folder of one part alone",
+                  items->classes[0], items->classes[items->n_classes - 1]);
+}
+
 /* Labels by the top folder. */
 static rin_status classify(rin_items *items, rin_log log, rin_error *error) {
     rin_status status = collect_classes(items, error);
     if (status != RIN_OK || items->n_classes == 0) return status;
     drop_loose(items, log);
+    warn_of_parts(items, log);
     for (size_t i = 0; i < items->n; i++) {
         char *name = items->items[i].name;
         size_t n = top_length(name);

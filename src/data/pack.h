@@ -13,4 +13,9 @@
 
 #define RIN_PACK_SUFFIX ".safetensors"
 
+/* Whether a pack may be written there: no tensors are, or an older pack. */
+bool rin_pack_may_be_at(const char *path);
+/* Of an open source of this kind. */
+void rin_pack_size(const void *source, int *width, int *height);
+
 #endif

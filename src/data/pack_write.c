@@ -141,6 +141,8 @@ rin_status rin_dataset_pack(const rin_dataset *dataset, const char *path, const 
     *n_frames = 0;
     if (!rin_has_suffix(path, RIN_PACK_SUFFIX))
         return rin_error_set(error, RIN_ERR_ARG, "'%.300s': the name of a pack ends in " RIN_PACK_SUFFIX, path);
+    if (!rin_pack_may_be_at(path))
+        return rin_error_set(error, RIN_ERR_ARG, "'%.300s' is there and no pack: name another file", path);
     uint8_t *frame = rin_calloc((size_t)options->height * (size_t)options->width, (size_t)options->channels, error);
     rin_status status = frame ? survey(&p, frame, error) : RIN_ERR_MEMORY;
     if (status == RIN_OK) status = rin_safetensors_writer_create(&writer, error);

@@ -28,6 +28,7 @@ typedef struct rin_items {
     size_t *class_counts;     /* (n_classes) */
     size_t n_hidden, n_other; /* files left out */
     size_t n_videos;          /* ... that are videos by their names, where images are wanted */
+    size_t n_foreign;         /* ... that are pictures of kinds that are not read */
     char *first_other;        /* name of the first of n_other; NULL when there is none */
     rin_item *pictures;       /* (n_pictures): of all videos that are folders of pictures */
     size_t n_pictures;

@@ -117,7 +117,8 @@ static rin_status run_batch(evaluation *e, int64_t first, int64_t n, uint64_t se
     rin_program_run(e->program, &(rin_step){.seed = seed, .first_example = (uint64_t)first}, RIN_SECTION_ALL);
     status = rin_program_read(e->program, "loss", &loss, 1, error);
     if (status == RIN_OK && !isfinite(loss))
-        status = rin_error_set(error, RIN_ERR_NUMERIC, "the loss at time %g is %g", time, (double)loss);
+        status = rin_error_set(error, RIN_ERR_NUMERIC,
+                               "the loss at time %g is not finite: the training of the model went astray", time);
     *sum += (double)loss * (double)n;
     e->done += n;
     const rin_listener *listener = &e->examples.loading.listener;

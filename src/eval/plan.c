@@ -57,6 +57,7 @@ static void print_lines(const rin_config *config, const measured *m, rin_text *t
 static void print_json(const rin_config *config, const measured *m, rin_text *text) {
     uint64_t total = rin_needs_total(&m->needs);
     rin_text_add(text, "{\"device\": \"%s\", ", m->backend->table->name);
+    if (m->in_place) rin_text_add(text, "\"in_place_of\": \"%s\", ", config->train.device);
     rin_text_add(text, "\"parameters\": %lld, \"batch\": %lld, ", (long long)m->needs.parameters,
                  (long long)config->train.batch);
     rin_text_add(text, "\"flops_forward\": %.0f, \"flops_step\": %.0f, \"bytes\": {", m->flops_forward, m->flops_step);

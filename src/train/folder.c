@@ -31,11 +31,12 @@ static rin_status write_text(const rin_trainer *trainer, const char *name, const
 
 /* ---- creating and reading ---- */
 
-static const char lock_name[] = "lock", data_name[] = "run.json", config_name[] = "config.ini";
+static const char lock_name[] = "lock", data_name[] = RIN_RUN_DATA, config_name[] = RIN_RUN_CONFIG;
 
 /* config.ini is written last: without it, these are what is left of a start that failed. */
 static bool is_left_over(const char *name) {
-    return strcmp(name, lock_name) == 0 || strcmp(name, data_name) == 0 || rin_atomic_is_left_over(name);
+    return strcmp(name, lock_name) == 0 || strcmp(name, data_name) == 0 || rin_atomic_is_left_over(name) ||
+           strcmp(name, ".DS_Store") == 0 || strcmp(name, "lost+found") == 0; /* systems put these everywhere */
 }
 
 rin_status rin_run_refuse_used(const char *run, rin_error *error) {

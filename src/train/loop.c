@@ -161,6 +161,11 @@ static rin_status save_if_due(rin_trainer *trainer, bool *saved, rin_error *erro
         trainer->save_again_at = 0;
         return RIN_OK;
     }
+    if (trainer->bad_in_row)
+        rin_log_write(rin_trainer_log(trainer), RIN_LOG_WARNING,
+                      "the last %lld steps of the run were not applied: if its pictures are not what they were before, "
+                      "the training went astray; a new run with a smaller train.learning_rate (now %g) may not",
+                      (long long)trainer->bad_in_row, t->learning_rate);
     rin_status status = rin_state_save(trainer, &failure);
     *saved = status == RIN_OK;
     if (status == RIN_OK) return RIN_OK;

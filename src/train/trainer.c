@@ -22,11 +22,15 @@ static rin_status count_channels(rin_trainer *trainer, int64_t *n_channels, rin_
     *n_channels = 3;
     for (size_t i = 0; i < n; i += step) {
         rin_image image = {0};
+        rin_error reason = {0};
         show_loading(trainer, i, n);
         if (atomic_load(&trainer->cancelled))
             return rin_error_set(error, RIN_ERR_CANCELLED, "stopped while looking at the data");
-        rin_status status = rin_dataset_decode(dataset, i, &image, error);
-        if (status == RIN_ERR_MEMORY) return status;
+        rin_status status = rin_dataset_decode(dataset, i, &image, &reason);
+        if (status == RIN_ERR_MEMORY) {
+            if (error) *error = reason;
+            return status;
+        }
         if (status != RIN_OK) continue; /* the loader will see to it */
         int channels = image.channels;
         rin_image_clear(&image);
@@ -76,7 +80,11 @@ static rin_status open_data(rin_trainer *trainer, rin_error *error) {
     const rin_config *c = &trainer->config;
     rin_dataset_options options = {
         .clip = rin_model_clip(c), .cancel = &trainer->cancelled, .progress = show_loading, .progress_user = trainer};
-    return rin_dataset_open(trainer->data, &options, rin_trainer_log(trainer), &trainer->dataset, error);
+    rin_log log = rin_trainer_log(trainer);
+    rin_status status = rin_dataset_open(trainer->data, &options, log, &trainer->dataset, error);
+    if (status == RIN_OK)
+        rin_dataset_warn_of_size(trainer->dataset, (int)c->model.image_width, (int)c->model.image_height, log);
+    return status;
 }
 
 static rin_status open_device(rin_trainer *trainer, rin_error *error) {
@@ -159,7 +167,7 @@ static rin_status new_trainer(const char *run, rin_listener listener, rin_traine
     if (!trainer) return RIN_ERR_MEMORY;
     trainer->listener = listener;
     trainer->saved_step = -1;
-    trainer->started = trainer->waiting_since = rin_clock_seconds();
+    trainer->waiting_since = rin_clock_seconds();
     trainer->run = rin_strdup(run, error);
     return trainer->run ? rin_run_reserve_metrics(trainer, error) : RIN_ERR_MEMORY;
 }
@@ -178,7 +186,7 @@ static rin_status finish_opening(rin_trainer *trainer, rin_trainer **out, rin_st
     if (status == RIN_OK) {
         trainer->description.config = trainer->config;
         trainer->started_at = trainer->step;
-        trainer->started = rin_clock_seconds();
+        trainer->started = 0; /* with the first step */
         *out = trainer;
     } else {
         *out = NULL;
@@ -234,19 +242,30 @@ static rin_status set_steps(rin_trainer *trainer, int64_t steps, rin_error *erro
     return rin_config_set(&trainer->config, "train.steps", text, error);
 }
 
-/* What of changes is set and may change, as the run computes the same but for rounding; *changed: whether that is so.
- */
-static rin_status change_device(rin_trainer *trainer, const rin_config *changes, bool *changed, rin_error *error) {
-    static const char *const keys[] = {"train.device", "train.precision", "train.threads"};
+/* With these the run computes the same, the first two but for rounding. */
+bool rin_trainer_may_change(const char *option) {
+    static const char *const keys[] = {"train.device",       "train.precision", "train.threads",
+                                       "train.recompute",    "train.log_every", "train.checkpoint_every",
+                                       "train.sample_every", "train.keep",      "data.workers",
+                                       "data.cache_mb",      "data.patience"};
+    for (size_t i = 0; option && i < RIN_COUNT(keys); i++) {
+        if (strcmp(option, keys[i]) == 0) return true;
+    }
+    return false;
+}
+
+/* What of changes is set and may change; *changed: whether anything does. */
+static rin_status change_options(rin_trainer *trainer, const rin_config *changes, bool *changed, rin_error *error) {
     rin_status status = RIN_OK;
-    for (size_t i = 0; i < RIN_COUNT(keys) && status == RIN_OK; i++) {
+    for (size_t i = 0; i < rin_option_count() && status == RIN_OK; i++) {
+        const char *key = rin_option_get(i)->name;
         char *to = NULL, *from = NULL;
-        if (!rin_config_is_set(changes, keys[i])) continue;
-        status = rin_config_get(changes, keys[i], &to, error);
-        if (status == RIN_OK) status = rin_config_get(&trainer->config, keys[i], &from, error);
+        if (!rin_trainer_may_change(key) || !rin_config_is_set(changes, key)) continue;
+        status = rin_config_get(changes, key, &to, error);
+        if (status == RIN_OK) status = rin_config_get(&trainer->config, key, &from, error);
         if (status == RIN_OK && strcmp(to, from) != 0) {
             *changed = true;
-            status = rin_config_set(&trainer->config, keys[i], to, error);
+            status = rin_config_set(&trainer->config, key, to, error);
         }
         rin_string_free(to);
         rin_string_free(from);
@@ -262,11 +281,33 @@ static rin_status open_same_device(rin_trainer *trainer, rin_error *error) {
                             "the run's device (to go on with another, say --device, such as --device cpu)");
 }
 
+/* The first checkpoint's model is there a moment before its state. One of later steps says that the state was removed,
+ * and to begin anew would overwrite what was trained. */
+static rin_status expect_no_model(const rin_trainer *trainer, rin_error *error) {
+    rin_safetensors *file = NULL;
+    rin_description description = {0};
+    char *path = rin_run_path(trainer, "model.safetensors", error);
+    if (!path) return RIN_ERR_MEMORY;
+    rin_status status = RIN_OK;
+    bool read = rin_path_exists(path) && rin_safetensors_open(path, &file, NULL) == RIN_OK &&
+                rin_description_read(&description, file, NULL) == RIN_OK;
+    if (read && description.steps > trainer->config.train.checkpoint_every)
+        status = rin_error_set(error, RIN_ERR_FORMAT,
+                               "run folder '%s' has a model of %lld steps, but no state.safetensors to go on from: put "
+                               "it back; or to begin anew, name another folder",
+                               trainer->run, (long long)description.steps);
+    rin_description_clear(&description);
+    rin_safetensors_close(file);
+    rin_free(path);
+    return status;
+}
+
 /* Weights and state of the last checkpoint, or of the beginning when there is none. */
 static rin_status load_state(rin_trainer *trainer, rin_error *error) {
     bool found = false;
     rin_status status = rin_weights_init(trainer->weights, (uint64_t)trainer->config.train.seed, error);
     if (status == RIN_OK) status = rin_state_load(trainer, &found, error);
+    if (status == RIN_OK && !found) status = expect_no_model(trainer, error);
     if (status != RIN_OK || found) return status;
     rin_log_write(rin_trainer_log(trainer), RIN_LOG_INFO,
                   "the run has no checkpoint yet: it starts from the beginning");
@@ -327,7 +368,7 @@ rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, 
         changed = trainer->config.train.steps != steps;
         status = set_steps(trainer, steps, error);
     }
-    if (status == RIN_OK && changes) status = change_device(trainer, changes, &changed, error);
+    if (status == RIN_OK && changes) status = change_options(trainer, changes, &changed, error);
     if (status == RIN_OK) status = rin_config_validate(&trainer->config, error);
     if (status == RIN_OK) status = rin_run_lock_folder(trainer, error);
     if (status == RIN_OK) status = open_same_device(trainer, error);
