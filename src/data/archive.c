@@ -289,8 +289,8 @@ static rin_status take_entry(archive_source *s, struct archive *stream, struct a
         rin_items_leave_out(items, "(no usable name)");
         return RIN_OK;
     }
-    /* The holes of a sparse file would be read as zeros, of any number. */
     if (archive_entry_hardlink(entry)) return take_link(s, entry, name, items, error);
+    /* The holes of a sparse file would be read as zeros, of any number. */
     bool whole = archive_entry_filetype(entry) == AE_IFREG && archive_entry_sparse_count(entry) == 0;
     if (archive_entry_filetype(entry) == AE_IFLNK) s->n_symbolic++;
     if (!whole) {

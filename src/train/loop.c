@@ -273,6 +273,7 @@ rin_status rin_trainer_step(rin_trainer *trainer, rin_progress *progress, rin_er
     if (rin_trainer_is_done(trainer))
         return rin_error_set(error, RIN_ERR_ARG, "all %lld steps of this run are done", (long long)t->steps);
     atomic_store(&trainer->cancelled, false);
+    if (trainer->started == 0) trainer->started = rin_clock_seconds();
     rin_status status = compute_step(trainer, error);
     if (status == RIN_OK) status = count_step(trainer, error);
     if (status == RIN_OK && rin_is_due(trainer->step, t->log_every, t->steps))

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "image/image.h"
@@ -236,6 +237,27 @@ static void test_lines_of_others_stay_in_the_metrics(void **state) {
     run_lab_free(&lab);
 }
 
+/* Of a run that waited before its first step. */
+static void test_time_counts_from_the_first_step(void **state) {
+    (void)state;
+    run_lab lab;
+    rin_error error = {0};
+    rin_progress progress = {0};
+    run_lab_create(&lab);
+    double from = rin_clock_seconds();
+    rin_trainer *trainer = create(&lab, lab.run, "");
+    (void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    double begun = rin_clock_seconds();
+    assert_true(begun - from > 0.25);
+    for (int i = 0; i < 2; i++) assert_ok(rin_trainer_step(trainer, &progress, &error), &error);
+    double spent = rin_clock_seconds() - begun;
+    assert_true(progress.seconds > 0 && progress.seconds <= spent);
+    assert_true(progress.eta > 0 && progress.eta < 1000 * spent);
+    assert_true(progress.images_per_second > 0.5 / spent);
+    rin_trainer_free(trainer);
+    run_lab_free(&lab);
+}
+
 static void test_no_checkpoint_can_be_read(void **state) {
     (void)state;
     run_lab lab;
@@ -378,6 +400,7 @@ static void test_a_failing_loader_ends_the_run_in_order(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_second_trainer_is_refused),
+        cmocka_unit_test(test_time_counts_from_the_first_step),
         cmocka_unit_test(test_the_lock_of_a_killed_process_is_taken_over),
         cmocka_unit_test(test_left_overs_of_a_start_that_failed),
         cmocka_unit_test(test_class_folders_of_any_name),
