@@ -43,7 +43,7 @@ rin_status rin_atomic_open(rin_atomic_file *file, const char *path, rin_error *e
         status = rin_error_set(error, RIN_ERR_IO, "cannot write '%.300s': it is there, and not a regular file", path);
     } else {
         int fd = create_temporary(name, size, path);
-        if (fd < 0) status = rin_error_system(error, "create", name);
+        if (fd < 0) status = rin_error_system(error, "create", path);
         else file->temporary = name; /* from here on there is a file to remove */
         if (fd >= 0 && replaces && fchmod(fd, info.st_mode & 0777) != 0) errno = 0; /* as private as the one before */
         if (fd >= 0 && !(file->stream = rin_fault(RIN_FAULT_ALLOC) ? NULL : fdopen(fd, "wb"))) {

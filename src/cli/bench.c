@@ -93,7 +93,9 @@ static int run(const rin_cli_args *args) {
                                .profile = rin_cli_args_has(args, "profile")};
     rin_bench_result result = {0};
     const char *name = preset ? preset : file ? file : "small";
-    if (rin_bench(config, &bench, &result, &error) != RIN_OK) code = rin_cli_fail(&error);
+    rin_status status = rin_bench(config, &bench, &result, &error);
+    if (status == RIN_ERR_MEMORY) rin_cli_note("a smaller --batch takes less memory; rin plan says how much");
+    if (status != RIN_OK) code = rin_cli_fail(&error);
     else if (rin_cli_args_has(args, "json")) code = print_json(&result, name, &bench);
     else print_lines(&result, name, &bench);
     rin_string_free(result.profile);

@@ -51,12 +51,19 @@ void rin_config_device(const rin_config_train *train, char name[RIN_DEVICE_NAME]
 #define REFUSE(...) rin_error_set(error, RIN_ERR_CONFIG, __VA_ARGS__)
 #define LL(value) ((long long)(value))
 
+/* The largest patch up to `most` that divides the image. */
+static int64_t fitting_patch(const rin_config_model *m, int64_t most) {
+    while (most > 1 && (m->image_height % most || m->image_width % most)) most--;
+    return most;
+}
+
 static rin_status check_frames(const rin_config_model *m, rin_error *error) {
     int64_t p = m->patch_size, s = m->seq_stride, made = m->seq_len - m->seq_cond;
     if (m->image_height % p || m->image_width % p) {
         return REFUSE(
-            "model.patch_size = %lld does not divide the image of %lld x %lld; allowed: a divisor of both sides", LL(p),
-            LL(m->image_height), LL(m->image_width));
+            "model.patch_size = %lld does not divide the image of %lld x %lld; allowed: a divisor of both sides. Try "
+            "model.patch_size=%lld",
+            LL(p), LL(m->image_height), LL(m->image_width), LL(fitting_patch(m, p)));
     }
     if (made < 1) {
         return REFUSE("model.seq_cond = %lld leaves no frame to generate; allowed: less than model.seq_len = %lld",

@@ -48,9 +48,11 @@ static rin_status find_kind(const char *path, bool videos, const rin_source_kind
         if (fits) *kind = kinds[i];
         if (status != RIN_OK || fits) return status;
     }
+    const char *hint = usable && !videos && rin_name_is_video(path) ? for_videos
+                       : usable && rin_name_is_picture(path)        ? " (give the folder that it lies in)"
+                                                                    : "";
     snprintf(what, sizeof what, "'%.300s' is %s, not a data set%s", path,
-             usable ? "a file of another kind" : "neither a file nor a folder",
-             usable && !videos && rin_name_is_video(path) ? for_videos : "");
+             usable ? "a file of another kind" : "neither a file nor a folder", hint);
     return refuse(RIN_ERR_FORMAT, what, videos, error);
 }
 
