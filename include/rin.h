@@ -172,11 +172,11 @@ RIN_API rin_status rin_trainer_create(const rin_config *config, const char *data
 /*
  * Continues a run from its last checkpoint, bit for bit as if it had never stopped (same machine and device). A
  * checkpoint that cannot be read is reported and the one before is used. data is where the data has moved to, NULL when
- * it has not; it must be the same images under the same names. steps > 0 is where the run now ends, before or
- * after what was planned. Of changes,
- * which may be NULL, those options are taken that are set and that rin_trainer_may_change says: the run goes on the
- * same, with another train.device or train.precision but for rounding. All this is written into the run's folder, from
- * where everything else comes. Errors: as above; UNSUPPORTED, DEVICE where the run's device cannot be had.
+ * it has not; it must be the same images under the same names. steps > 0 is where the run now ends, before or after
+ * what was planned. Of changes, which may be NULL, those options are taken that are set and that rin_trainer_may_change
+ * allows: the run goes on the same, with another train.device or train.precision but for rounding. All this is written
+ * into the run's folder, from where everything else comes. Errors: as above; UNSUPPORTED, DEVICE where the run's device
+ * cannot be had.
  */
 RIN_API rin_status rin_trainer_resume(const char *run, const char *data, int64_t steps, const rin_config *changes,
                                       rin_listener listener, rin_trainer **out, rin_error *error);

@@ -42,7 +42,7 @@ struct rin_trainer {
     int64_t step;                          /* done */
     int64_t saved_step;                    /* of the last checkpoint, -1 for none */
     int64_t started_at;                    /* step this process began with */
-    double started, waiting_since;         /* clock */
+    double started, waiting_since;         /* clock; started: with the first step, before it 0 */
     int64_t parts_done;                    /* of a step that was stopped while it waited for data */
     double parts_loss;                     /* ... the sum of their losses, each over the number of parts */
     double loss, grad_norm, learning_rate; /* of the last step */

@@ -186,7 +186,6 @@ static rin_status finish_opening(rin_trainer *trainer, rin_trainer **out, rin_st
     if (status == RIN_OK) {
         trainer->description.config = trainer->config;
         trainer->started_at = trainer->step;
-        trainer->started = 0; /* with the first step */
         *out = trainer;
     } else {
         *out = NULL;
@@ -243,13 +242,14 @@ static rin_status set_steps(rin_trainer *trainer, int64_t steps, rin_error *erro
 }
 
 /* With these the run computes the same, the first two but for rounding. */
+static const char *const changeable[] = {"train.device",       "train.precision", "train.threads",
+                                         "train.recompute",    "train.log_every", "train.checkpoint_every",
+                                         "train.sample_every", "train.keep",      "data.workers",
+                                         "data.cache_mb",      "data.patience"};
+
 bool rin_trainer_may_change(const char *option) {
-    static const char *const keys[] = {"train.device",       "train.precision", "train.threads",
-                                       "train.recompute",    "train.log_every", "train.checkpoint_every",
-                                       "train.sample_every", "train.keep",      "data.workers",
-                                       "data.cache_mb",      "data.patience"};
-    for (size_t i = 0; option && i < RIN_COUNT(keys); i++) {
-        if (strcmp(option, keys[i]) == 0) return true;
+    for (size_t i = 0; option && i < RIN_COUNT(changeable); i++) {
+        if (strcmp(option, changeable[i]) == 0) return true;
     }
     return false;
 }
@@ -257,10 +257,10 @@ bool rin_trainer_may_change(const char *option) {
 /* What of changes is set and may change; *changed: whether anything does. */
 static rin_status change_options(rin_trainer *trainer, const rin_config *changes, bool *changed, rin_error *error) {
     rin_status status = RIN_OK;
-    for (size_t i = 0; i < rin_option_count() && status == RIN_OK; i++) {
-        const char *key = rin_option_get(i)->name;
+    for (size_t i = 0; i < RIN_COUNT(changeable) && status == RIN_OK; i++) {
+        const char *key = changeable[i];
         char *to = NULL, *from = NULL;
-        if (!rin_trainer_may_change(key) || !rin_config_is_set(changes, key)) continue;
+        if (!rin_config_is_set(changes, key)) continue;
         status = rin_config_get(changes, key, &to, error);
         if (status == RIN_OK) status = rin_config_get(&trainer->config, key, &from, error);
         if (status == RIN_OK && strcmp(to, from) != 0) {
